@@ -1,0 +1,1 @@
+"""Hands-on labs for LLM engineering on GPU environments."""

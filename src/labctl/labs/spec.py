@@ -1,0 +1,230 @@
+"""The lab file as models. Field names are Compose's where Compose has the thing."""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from labctl.checks import Check
+from labctl.checks.base import Duration, Model, NonEmpty
+from labctl.units import parse_size_mib
+
+ID_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+
+
+def _stays_inside(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
+        raise ValueError(f"{text!r} leads out of its folder; give a relative path without '..'")
+    return text
+
+
+Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=40)]
+RelativePath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_stays_inside)]
+SizeMib = Annotated[
+    int,
+    BeforeValidator(parse_size_mib),
+    WithJsonSchema({"anyOf": [{"type": "string", "examples": ["512MiB", "4GiB"]}, {"type": "integer", "minimum": 0}]}),
+]
+Sharing = Literal["exclusive", "mig", "mps", "timeslice", "any"]
+
+
+class GpuNeed(Model):
+    """What the gpu profile asks of each GPU."""
+
+    count: int = Field(default=1, ge=1, le=16)
+    memory: SizeMib = 0
+    """Free memory each GPU must have."""
+    compute_capability: str | None = Field(default=None, pattern=r"^(>=|==)?\d+\.\d+$")
+    """For example ">=8.0"."""
+    sharing: Sharing = "exclusive"
+    isolation: Literal["hard", "soft", "none"] = "none"
+
+
+class Profile(Model):
+    """One size of the lab."""
+
+    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    """A model of labs/models/, or a model hub's id."""
+    memory: SizeMib = 1024
+    """Main memory for everything that runs."""
+    disk: SizeMib = 1024
+    """Free disk the first `up` needs: environments, models, outputs."""
+    gpu: GpuNeed | None = None
+    vars: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], str | int | float | bool] = {}
+    """Values for templates, as `vars.name`."""
+
+
+class Workspace(Model):
+    """Where the learner works."""
+
+    image: str | None = None
+    """The image containers use, for example docker/trainer."""
+    env: str | None = None
+    """The Python environment of labs/envs/ that commands in the workspace use."""
+    environment: dict[str, str] = {}
+
+
+class Healthcheck(Model):
+    """When a service is ready: exactly one of `http`, `tcp` or `command`."""
+
+    http: Annotated[str, Field(pattern=r"^/")] | None = None
+    """A path that must answer with a status below 400."""
+    tcp: bool = False
+    """The port accepts connections."""
+    command: list[NonEmpty] | None = None
+    """A command, run in the service's environment, that must exit with 0."""
+    port: str | None = None
+    """Which port `http` and `tcp` mean; the first one when left out."""
+    timeout: Duration = 60.0
+    """How long the service may take to become healthy."""
+    interval: Duration = 0.25
+    """Time between two looks."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Healthcheck:
+        if sum([self.http is not None, self.tcp, self.command is not None]) != 1:
+            raise ValueError("give exactly one of http, tcp or command")
+        return self
+
+
+class Dependency(Model):
+    """What must be true of another service before this one starts."""
+
+    condition: Literal["service_started", "service_healthy", "service_completed_successfully"] = "service_healthy"
+
+
+def _conditions(value: Any) -> Any:
+    return {name: {} for name in value} if isinstance(value, list) else value
+
+
+class Service(Model):
+    """Something that runs as long as the session does."""
+
+    image: str | None = None
+    env: str | None = None
+    """The Python environment of labs/envs/ whose commands come first on PATH."""
+    command: Annotated[list[NonEmpty], Field(min_length=1)]
+    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    ports: dict[Id, Annotated[int, Field(ge=1, le=65535)]] = {}
+    """Name to the port inside a container; as a plain process a free port stands in for it."""
+    healthcheck: Healthcheck | None = None
+    depends_on: Annotated[dict[Id, Dependency], BeforeValidator(_conditions)] = {}
+    owner: Literal["lab", "learner"] = "lab"
+    """learner: this runs the learner's own code, so when it does not answer that is a failure, not an error of the lab."""
+    restart: Literal["no", "on-failure", "always"] = "on-failure"
+    stop_grace_period: Duration = 10.0
+    profiles: list[Literal["cpu", "gpu"]] = []
+    """Only in these profiles; in all when left out."""
+
+    @model_validator(mode="after")
+    def _probe_has_a_port(self) -> Service:
+        probe = self.healthcheck
+        if probe is None or probe.command is not None:
+            return self
+        if not self.ports or (probe.port or next(iter(self.ports))) not in self.ports:
+            raise ValueError(f"the healthcheck's port must be one of ports: {sorted(self.ports) or 'none are given'}")
+        return self
+
+
+class Criterion(Model):
+    """One line of acceptance."""
+
+    id: Id
+    source: str | None = Field(default=None, max_length=20)
+    """The row of the curriculum it proves, for example 2.2a."""
+    text: NonEmpty
+    points: int = Field(ge=1, le=1000)
+    hint: NonEmpty
+    """What to look at when it does not pass; it does not give the answer away."""
+    needs: list[Id] = []
+    """Criteria that must pass first; otherwise this one is skipped."""
+    checks: Annotated[list[Check], Field(min_length=1)]
+
+
+class Read(Model):
+    """Something worth reading."""
+
+    title: NonEmpty
+    url: Annotated[str, Field(pattern=r"^https?://")]
+
+
+class LabSpec(Model):
+    """What a lab.yaml holds."""
+
+    title: NonEmpty
+    stage: int = Field(ge=0, le=4)
+    minutes: int = Field(ge=1, le=10_000)
+    summary: str = ""
+    objectives: list[NonEmpty] = []
+    reads: list[Read] = []
+    egress: bool = False
+    """Whether services may reach the internet where the runtime can forbid it."""
+    profiles: Annotated[dict[Literal["cpu", "gpu"], Profile], Field(min_length=1)]
+    workspace: Workspace = Workspace()
+    services: dict[Id, Service] = {}
+    criteria: Annotated[list[Criterion], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> LabSpec:
+        problems = [*_unknown_dependencies(self), *_unknown_needs(self), *_unknown_services(self), *_cycles(self)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _unknown_dependencies(lab: LabSpec) -> list[str]:
+    return [
+        f"services.{name}.depends_on names {other!r}, which is no service"
+        for name, service in lab.services.items()
+        for other in service.depends_on
+        if other not in lab.services
+    ]
+
+
+def _unknown_needs(lab: LabSpec) -> list[str]:
+    ids = [criterion.id for criterion in lab.criteria]
+    twice = [f"the criterion id {id!r} is given twice" for id in sorted({id for id in ids if ids.count(id) > 1})]
+    return twice + [
+        f"criterion {criterion.id!r} needs {other!r}, which is no criterion"
+        for criterion in lab.criteria
+        for other in criterion.needs
+        if other not in ids
+    ]
+
+
+def _unknown_services(lab: LabSpec) -> list[str]:
+    named = [
+        (criterion.id, getattr(check, "service", None)) for criterion in lab.criteria for check in criterion.checks
+    ]
+    return [
+        f"a check of criterion {id!r} names service {service!r}; the lab has {sorted(lab.services) or 'none'}"
+        for id, service in named
+        if service and "{{" not in service and service not in lab.services
+    ]
+
+
+def _cycles(lab: LabSpec) -> list[str]:
+    graphs = {
+        "services.depends_on": {name: set(service.depends_on) for name, service in lab.services.items()},
+        "criteria.needs": {criterion.id: set(criterion.needs) for criterion in lab.criteria},
+    }
+    found = ((where, _cycle(graph)) for where, graph in graphs.items())
+    return [f"{where} goes round in a circle: {' → '.join(circle)}" for where, circle in found if circle]
+
+
+def _cycle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(name) for name in error.args[1]]
+    return []
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may name a lab."""
+    return re.fullmatch(ID_PATTERN, text) is not None and len(text) <= 40

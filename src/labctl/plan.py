@@ -1,0 +1,286 @@
+"""(Lab, learner, profile, layout, allocation) → Plan: everything a runtime needs, and nothing it has to look up. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from labctl.checks import Check
+from labctl.checks.base import Model
+from labctl.errors import LabFileError, UsageError
+from labctl.gpus.inventory import Allocation
+from labctl.labs.lab import Lab
+from labctl.labs.source import Loc
+from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Service
+from labctl.labs.templates import BadTemplate, render
+
+ProfileName = Literal["cpu", "gpu"]
+MODELS_IN_CONTAINERS = "/models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where things are, as the session's services see them. A runtime decides it before anything starts.
+
+    `ports` maps (service, port name) to the port the service listens on; `hosts` maps a service to the host under which
+    the others reach it; `models` is the folder of built models; `local_models` maps hub ids to folders that are there.
+    """
+
+    workspace: str
+    lab: str
+    models: str
+    ports: Mapping[tuple[str, str], int]
+    hosts: Mapping[str, str]
+    local_models: Mapping[str, str]
+
+
+class EnvStep(Model):
+    """A Python environment the session needs. `lock` is the requirements file, `digest` its sha256."""
+
+    name: str
+    lock: str
+    digest: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}-{self.digest[:12]}"
+
+
+class ModelStep(Model):
+    """A model the project builds: `command` runs in `folder` with environment `env`; `{out}` is where it writes."""
+
+    name: str
+    env: str
+    folder: str
+    command: list[str]
+    digest: str
+    path: str
+    """Where services see the finished model."""
+
+
+class ServicePlan(Model):
+    """A service with every template rendered. `digest` changes when anything that it runs with changes."""
+
+    name: str
+    image: str | None
+    env: str | None
+    command: list[str]
+    environment: dict[str, str]
+    ports: dict[str, int]
+    healthcheck: Healthcheck | None
+    depends_on: dict[str, Dependency]
+    owner: Literal["lab", "learner"]
+    restart: Literal["no", "on-failure", "always"]
+    stop_grace_period: float
+    digest: str
+
+
+class WorkspacePlan(Model):
+    """Where the learner works; `path` as the session sees it."""
+
+    path: str
+    image: str | None
+    env: str | None
+    environment: dict[str, str]
+
+
+class CriterionPlan(Model):
+    """A criterion with its checks rendered."""
+
+    id: str
+    source: str
+    text: str
+    points: int
+    hint: str
+    needs: list[str]
+    checks: list[Check]
+
+
+class Plan(Model):
+    """One lab for one learner, ready to run."""
+
+    session: str
+    lab: str
+    title: str
+    lab_path: str
+    lab_digest: str
+    learner: str
+    profile: ProfileName
+    memory_mib: int
+    disk_mib: int
+    egress: bool
+    model: str | None
+    model_path: str | None
+    gpu: GpuNeed | None
+    allocation: Allocation | None
+    workspace: WorkspacePlan
+    envs: list[EnvStep]
+    models: list[ModelStep]
+    services: list[ServicePlan]
+    criteria: list[CriterionPlan]
+
+    def service(self, name: str) -> ServicePlan | None:
+        """The service with this name, or None."""
+        return next((service for service in self.services if service.name == name), None)
+
+    def env(self, name: str) -> EnvStep:
+        """The environment with this name, which a service, the workspace or a model of this plan uses."""
+        return next(env for env in self.envs if env.name == name)
+
+
+def session_id(lab: str, learner: str, cohort: str | None = None) -> str:
+    """The one id of a learner's session of a lab: readable, and a DNS label.
+
+    >>> session_id("stage2-finetune", "ada"), session_id("stage2-finetune", "ada", "autumn")
+    ('stage2-finetune--ada', 'stage2-finetune--autumn--ada')
+    """
+    return "--".join(part for part in (lab, cohort, learner) if part)
+
+
+def plan(
+    lab: Lab,
+    *,
+    learner: str,
+    profile: ProfileName,
+    layout: Layout,
+    allocation: Allocation | None = None,
+    cohort: str | None = None,
+) -> Plan:
+    """The plan. Raises UsageError when the lab has no such profile, LabFileError (file:line:column) for a bad template."""
+    size = lab.spec.profiles.get(profile)
+    if size is None:
+        raise UsageError(f"{lab.id} has no profile {profile!r}", f"it has: {', '.join(lab.spec.profiles)}")
+    session = session_id(lab.id, learner, cohort)
+    model_path, models = _model(lab, size.model, layout)
+    context = {
+        "profile": profile,
+        "model": size.model,
+        "model_path": model_path,
+        "vars": dict(size.vars),
+        "gpus": len(allocation.gpus) if allocation else 0,
+        "workspace": layout.workspace,
+        "lab_path": layout.lab,
+        "learner": learner,
+        "session": session,
+        "url": lambda service, port=None: _url(lab, layout, service, port),
+    }
+    try:
+        services = [
+            _service(name, service, context, layout)
+            for name, service in lab.spec.services.items()
+            if not service.profiles or profile in service.profiles
+        ]
+        workspace = render(lab.spec.workspace.model_dump(), context, ("workspace",))
+        criteria = [_criterion(lab, index, context) for index in range(len(lab.spec.criteria))]
+    except BadTemplate as error:
+        where = ".".join(map(str, error.loc))
+        raise LabFileError(
+            f"{lab.source.at(error.loc)}: {where}: {error.why}", "mend it, then `labctl lab validate`"
+        ) from error
+    envs = dict.fromkeys([workspace["env"], *(service.env for service in services), *(model.env for model in models)])
+    return Plan(
+        session=session,
+        lab=lab.id,
+        title=lab.spec.title,
+        lab_path=str(lab.path),
+        lab_digest=lab.digest,
+        learner=learner,
+        profile=profile,
+        memory_mib=size.memory,
+        disk_mib=size.disk,
+        egress=lab.spec.egress,
+        model=size.model,
+        model_path=model_path,
+        gpu=size.gpu,
+        allocation=allocation,
+        workspace=WorkspacePlan(path=layout.workspace, **workspace),
+        envs=[EnvStep(name=env, lock=str(lab.env(env).lock), digest=lab.env(env).digest) for env in envs if env],
+        models=models,
+        services=services,
+        criteria=criteria,
+    )
+
+
+def declared_layout(lab: Lab) -> Layout:
+    """The layout inside containers: the ports the lab file declares, services under their own names."""
+    ports = {
+        (name, port): number for name, service in lab.spec.services.items() for port, number in service.ports.items()
+    }
+    return Layout(
+        workspace="/workspace",
+        lab="/lab",
+        models=MODELS_IN_CONTAINERS,
+        ports=ports,
+        hosts={name: name for name in lab.spec.services},
+        local_models={},
+    )
+
+
+def _model(lab: Lab, name: str | None, layout: Layout) -> tuple[str | None, list[ModelStep]]:
+    build = lab.model(name) if name else None
+    if name is None or build is None:
+        return (layout.local_models.get(name, name) if name else None), []
+    path = f"{layout.models}/{name}-{build.digest[:12]}"
+    recipe = build.recipe
+    step = ModelStep(
+        name=name, env=recipe.env, folder=str(build.folder), command=recipe.command, digest=build.digest, path=path
+    )
+    return path, [step]
+
+
+def _url(lab: Lab, layout: Layout, service: str, port: str | None) -> str:
+    ports = lab.spec.services[service].ports if service in lab.spec.services else {}
+    name = port or next(iter(ports), None)
+    if name not in ports:
+        raise ValueError(f"there is no port {port or ''} of a service {service!r}")
+    return f"http://{layout.hosts[service]}:{layout.ports[service, name]}"
+
+
+def _service(name: str, service: Service, context: Mapping[str, Any], layout: Layout) -> ServicePlan:
+    loc: Loc = ("services", name)
+    ports = {port: layout.ports[name, port] for port in service.ports}
+
+    def own_port(port: str) -> int:
+        if port not in ports:
+            raise ValueError(f"service {name!r} has no port {port!r}; it has {sorted(ports) or 'none'}")
+        return ports[port]
+
+    values = service.model_dump(exclude={"profiles", "depends_on", "ports"})
+    values = render(values, {**context, "port": own_port}, loc)
+    values |= {
+        "name": name,
+        "ports": ports,
+        "depends_on": {key: d.model_dump() for key, d in service.depends_on.items()},
+    }
+    return ServicePlan.model_validate({**values, "digest": _digest(values)})
+
+
+def _criterion(lab: Lab, index: int, context: Mapping[str, Any]) -> CriterionPlan:
+    criterion = lab.spec.criteria[index]
+    loc: Loc = ("criteria", index)
+    checks = []
+    for number, check in enumerate(criterion.checks):
+        values = check.model_dump(by_alias=True, exclude_unset=True, exclude={"kind"})
+        values = render(values, context, (*loc, "checks", number, check.kind))
+        checks.append({"kind": check.kind, **values})
+    return CriterionPlan(
+        id=criterion.id,
+        source=criterion.source or "",
+        text=str(render(criterion.text, context, (*loc, "text"))),
+        points=criterion.points,
+        hint=str(render(criterion.hint, context, (*loc, "hint"))),
+        needs=criterion.needs,
+        checks=_CHECKS.validate_python(checks),
+    )
+
+
+_CHECKS: TypeAdapter[list[Check]] = TypeAdapter(list[Check])
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,125 @@
+"""What a runtime is: the small contract that `labctl.sessions` speaks, whatever runs the lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from labctl.gpus.inventory import Inventory
+from labctl.labs.lab import Lab
+from labctl.plan import Layout, Plan
+from labctl.target import Target
+
+Handle = Mapping[str, Any]
+"""What a runtime needs to find a session again: JSON values, always with `session`."""
+
+
+class State(StrEnum):
+    """Where a service stands. `EXITED` means it ended with 0, as a one-off job should."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    UNHEALTHY = "unhealthy"
+    FAILED = "failed"
+    EXITED = "exited"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceState:
+    """A service as the engine sees it now. `url` is None when it has no port; `reason` is empty when all is well."""
+
+    name: str
+    state: State
+    url: str | None = None
+    ports: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a plan cannot run here, and what would mend it."""
+
+    what: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Progress: one stage of `up` or `down`, for example ("environment llm", "started", "58 packages")."""
+
+    name: str
+    state: Literal["started", "progress", "done", "unchanged", "failed"]
+    detail: str = ""
+
+
+Progress = Callable[[Step], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The outcome of `up`. `changed` names what was created, replaced or removed; empty when there was nothing to do."""
+
+    handle: Handle
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remain:
+    """Something on the engine that bears labctl's label, for `gc`. `expires_at` is ISO 8601, None when it has none."""
+
+    session: str
+    what: str
+    expires_at: str | None = None
+
+
+class Runtime(Protocol):
+    """One way to run a lab. `up` and `down` may be called again at any time; `down` of what is gone succeeds."""
+
+    name: str
+    trust: Literal["self", "host", "cluster"]
+
+    def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
+        """Where the session's parts will be. The same answer as long as the session lives (ports are kept)."""
+        ...
+
+    def gpus(self) -> Inventory:
+        """The GPUs that this runtime's engine has."""
+        ...
+
+    def preflight(self, plan: Plan) -> list[Problem]:
+        """Everything that keeps the plan from running here; an empty list when nothing does."""
+        ...
+
+    def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
+        """Bring the session to its plan. Raises UnhealthyError (service), PreflightError (environment), EngineError."""
+        ...
+
+    def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
+        """Each service of the session as it is now, in the plan's order; `probe` asks the health checks too."""
+        ...
+
+    def target(self, handle: Handle) -> Target:
+        """The session as checks see it."""
+        ...
+
+    def logs(
+        self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
+    ) -> Iterator[str]:
+        """Lines of a service's log, oldest first; with `follow` it goes on until the caller stops or the service ends."""
+        ...
+
+    def exec(self, handle: Handle, command: Sequence[str], *, service: str | None = None) -> int:
+        """Run `command` with this process's terminal, in the workspace or in a service; its exit code."""
+        ...
+
+    def down(self, handle: Handle, progress: Progress) -> None:
+        """End everything of the session and remove what `up` made, except the workspace."""
+        ...
+
+    def remains(self) -> list[Remain]:
+        """Everything on the engine that bears labctl's label."""
+        ...
