@@ -18,6 +18,7 @@ from labctl.labs.lab import Lab
 from labctl.labs.source import Loc
 from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Service
 from labctl.labs.templates import BadTemplate, render
+from labctl.names import session_id
 
 ProfileName = Literal["cpu", "gpu"]
 MODELS_IN_CONTAINERS = "/models"
@@ -28,7 +29,8 @@ class Layout:
     """Where things are, as the session's services see them. A runtime decides it before anything starts.
 
     `ports` maps (service, port name) to the port the service listens on; `hosts` maps a service to the host under which
-    the others reach it; `models` is the folder of built models; `local_models` maps hub ids to folders that are there.
+    the others reach it; `models` is the folder of built models; `local_models` maps hub ids to folders that are there;
+    `listen` is the address services bind: loopback for plain processes, every interface inside a container.
     """
 
     workspace: str
@@ -37,6 +39,7 @@ class Layout:
     ports: Mapping[tuple[str, str], int]
     hosts: Mapping[str, str]
     local_models: Mapping[str, str]
+    listen: str = "127.0.0.1"
 
 
 class EnvStep(Model):
@@ -133,15 +136,6 @@ class Plan(Model):
         return next(env for env in self.envs if env.name == name)
 
 
-def session_id(lab: str, learner: str, cohort: str | None = None) -> str:
-    """The one id of a learner's session of a lab: readable, and a DNS label.
-
-    >>> session_id("stage2-finetune", "ada"), session_id("stage2-finetune", "ada", "autumn")
-    ('stage2-finetune--ada', 'stage2-finetune--autumn--ada')
-    """
-    return "--".join(part for part in (lab, cohort, learner) if part)
-
-
 def plan(
     lab: Lab,
     *,
@@ -163,6 +157,7 @@ def plan(
         "model_path": model_path,
         "vars": dict(size.vars),
         "gpus": len(allocation.gpus) if allocation else 0,
+        "listen": layout.listen,
         "workspace": layout.workspace,
         "lab_path": layout.lab,
         "learner": learner,
@@ -218,6 +213,7 @@ def declared_layout(lab: Lab) -> Layout:
         ports=ports,
         hosts={name: name for name in lab.spec.services},
         local_models={},
+        listen="0.0.0.0",  # noqa: S104 - a container's own network
     )
 
 

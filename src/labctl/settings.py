@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import UsageError
+from labctl.names import learner_id
 
 RUNTIMES = ("local", "docker", "kubernetes")
 PROFILES = ("cpu", "gpu")
@@ -80,16 +80,6 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def config_path(environ: Mapping[str, str]) -> Path:
     """The settings file, which need not exist."""
     return _path(environ.get("XDG_CONFIG_HOME") or "~/.config") / "labctl" / "config.toml"
-
-
-def learner_id(name: str) -> str:
-    """`name` as the id that goes into session names, container names and DNS labels.
-
-    >>> learner_id("Ada.Lovelace@example.org"), learner_id("李雷"), learner_id("a--b")
-    ('ada-lovelace-example-org', 'u-674e-96f7', 'a-b')
-    """
-    ascii_name = name if name.isascii() else "u-" + "-".join(f"{ord(char):x}" for char in name)
-    return re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:32].strip("-") or "learner"
 
 
 def _choose(name: str, environ: Mapping[str, str], file: Mapping[str, object]) -> Setting:

@@ -6,11 +6,33 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from labctl.checks.adapter import AdapterCheck
+from labctl.checks.answers import AnswersCheck
 from labctl.checks.base import BaseCheck
+from labctl.checks.chat import ChatCheck
+from labctl.checks.command import CommandCheck
+from labctl.checks.file import FileCheck
+from labctl.checks.gpu import GpuCheck
 from labctl.checks.http import HttpCheck
+from labctl.checks.json import JsonCheck
+from labctl.checks.log import LogCheck
+from labctl.checks.metrics import MetricsCheck
+from labctl.checks.promql import PromqlCheck
+from labctl.checks.pytest import PytestCheck
 
 Check = Annotated[
-    HttpCheck,
+    AdapterCheck
+    | AnswersCheck
+    | ChatCheck
+    | CommandCheck
+    | FileCheck
+    | GpuCheck
+    | HttpCheck
+    | JsonCheck
+    | LogCheck
+    | MetricsCheck
+    | PromqlCheck
+    | PytestCheck,
     Field(discriminator="kind"),
     BeforeValidator(lambda value: from_yaml(value)),
 ]

@@ -18,6 +18,11 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     WithJsonSchema({"anyOf": [{"type": "string", "examples": ["30s", "1h30m"]}, {"type": "number", "minimum": 0}]}),
 ]
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class Unmet(Exception):
+    """What was seen already rules a pass out, for example a file that is no JSON. Becomes the outcome `fail`."""
 
 
 class Model(BaseModel):
@@ -36,6 +41,13 @@ class BaseCheck(Model):
 
     def run(self, target: Target) -> CheckResult:
         """Look once. Raises CannotLook, Unreachable or RefusedPath, which the grader turns into outcomes."""
+        try:
+            return self.look(target)
+        except Unmet as unmet:
+            return self.failed(str(unmet))
+
+    def look(self, target: Target) -> CheckResult:
+        """What each kind does; it may also raise Unmet, whose message is then the check's."""
         raise NotImplementedError
 
     def passed(self, message: str, *, expected: Any = None, actual: Any = None) -> CheckResult:
@@ -52,20 +64,28 @@ class BaseCheck(Model):
 
 
 def shown(value: Any) -> Any:
-    """`value` cut to what a report can carry, as a JSON value; NaN and infinity become words.
+    """`value` cut to what a report can carry, as a JSON value; NaN, infinity and control characters become visible.
 
-    >>> shown(float("nan")), shown("a" * 3000)[-23:]
-    ('NaN', 'a… (2000 of 3000 shown)')
+    >>> shown(float("nan")), shown("a" * 3000)[-23:], shown("\\x1b[31mred")
+    ('NaN', 'a… (2000 of 3000 shown)', '␛[31mred')
     """
     if isinstance(value, str):
-        cut = value[:MAX_SHOWN_CHARS]
-        return value if cut == value else f"{cut}… ({len(cut)} of {len(value)} shown)"
+        cut = _printable(value[:MAX_SHOWN_CHARS])
+        return cut if len(value) <= MAX_SHOWN_CHARS else f"{cut}… ({MAX_SHOWN_CHARS} of {len(value)} shown)"
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return "NaN" if value != value else f"{'-' if value < 0 else ''}infinity"
     if value is None or isinstance(value, bool | int | float):
         return value
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = _printable(json.dumps(value, ensure_ascii=False, default=str))
+    except RecursionError:
+        return "a value nested too deeply to show"
     return json.loads(text, parse_constant=str) if len(text) <= MAX_SHOWN_CHARS else shown(text)
 
 
-NonEmpty = Annotated[str, Field(min_length=1)]
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
+
+
+def _printable(text: str) -> str:
+    """`text` without terminal escapes and lone surrogates, which a terminal obeys and UTF-8 and XML refuse."""
+    return text.replace("\r\n", "\n").translate(_PICTURES).encode("utf-8", "replace").decode()

@@ -13,7 +13,10 @@ SharingMode = Literal["exclusive", "mig", "mps", "timeslice"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """`ok` is False only when the driver reports trouble; `reasons` are sentences with the remedy in them."""
+    """`ok` is False only when the driver reports trouble; `reasons` are sentences with the remedy in them.
+
+    Reasons with `ok` are warnings: the GPU can be used, only slower.
+    """
 
     ok: bool = True
     reasons: tuple[str, ...] = ()
@@ -41,7 +44,11 @@ class MigInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU. `index` is the driver's order, which is not CUDA's and changes between boots: keep UUIDs."""
+    """One GPU. `index` is the driver's order, which is not CUDA's and changes between boots: keep UUIDs.
+
+    `uuid` is empty for a GPU that the driver counts and cannot open; its health says why. `integrated` means that it
+    has no memory of its own: the figures are the machine's. With `mig_enabled` only its slices in `mig` can be used.
+    """
 
     index: int
     uuid: str
@@ -50,6 +57,7 @@ class Gpu:
     memory_free_mib: int | None = None
     compute_capability: str | None = None
     integrated: bool = False
+    mig_enabled: bool = False
     mig: tuple[MigInstance, ...] = ()
     health: Health = Health()
     processes: tuple[GpuProcess, ...] = ()

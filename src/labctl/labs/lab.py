@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic_core import ErrorDetails
 from labctl.checks.base import Model, NonEmpty
 from labctl.errors import LabFileError
 from labctl.labs.catalog import LAB_FILE, builtin_folder, find
+from labctl.labs.digest import folder_digest
 from labctl.labs.source import Loc, Source, read_source
 from labctl.labs.spec import Id, LabSpec, is_id
 
@@ -116,21 +116,6 @@ def validate(model: type[T], source: Source, data: Any) -> T:
         _refuse([text for _, text in lines])
 
 
-def folder_digest(folder: Path) -> str:
-    """sha256 over the relative names and contents of all files below `folder`, in order; caches are left out."""
-    digest = hashlib.sha256()
-    for path in sorted(_files(folder)):
-        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
-        yield from (Path(root) / name for name in files if not (Path(root) / name).is_symlink())
-
-
 def _names_resolve(lab: Lab) -> None:
     named: dict[Loc, str | None] = {("workspace", "env"): lab.spec.workspace.env}
     named |= {("services", name, "env"): service.env for name, service in lab.spec.services.items()}
@@ -189,7 +174,7 @@ def _keys_at(schema: dict[str, Any], loc: Sequence[str | int]) -> list[str]:
     definitions = schema.get("$defs", {})
     at: list[dict[str, Any]] = [schema]
     for part in loc:
-        at = [inner for place in at for inner in _inside(_resolved(place, definitions), part, definitions)]
+        at = [inner for place in at for inner in _inside(_resolved(place, definitions), part)]
     return sorted(
         {key for place in at for option in _resolved(place, definitions) for key in option.get("properties", {})}
         - {"kind"}
@@ -203,7 +188,7 @@ def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> list[dict[
     return [deep for option in options for deep in _resolved(option, definitions)] if options else [schema]
 
 
-def _inside(options: list[dict[str, Any]], part: str | int, definitions: dict[str, Any]) -> list[dict[str, Any]]:
+def _inside(options: list[dict[str, Any]], part: str | int) -> list[dict[str, Any]]:
     found = []
     for option in options:
         properties = option.get("properties", {})

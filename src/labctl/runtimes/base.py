@@ -94,6 +94,10 @@ class Runtime(Protocol):
         """Everything that keeps the plan from running here; an empty list when nothing does."""
         ...
 
+    def changes(self, plan: Plan) -> list[str]:
+        """What `up` would make, replace or start now, in words; an empty list when the session runs as planned."""
+        ...
+
     def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
         """Bring the session to its plan. Raises UnhealthyError (service), PreflightError (environment), EngineError."""
         ...

@@ -1,0 +1,76 @@
+"""`file`: what lies in the workspace."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from labctl.checks.base import BaseCheck, NonEmpty, Unmet
+from labctl.checks.documents import read_text, read_whole
+from labctl.checks.match import Match
+from labctl.outcomes import CheckResult
+from labctl.target import FileInfo, Target
+
+
+class FileCheck(BaseCheck):
+    """A file or folder of the workspace, or all that a glob matches: there or not, its size, text and digest."""
+
+    kind: Literal["file"] = "file"
+    path: NonEmpty
+    """A path or a glob; of several matches, each must be as wanted."""
+    exists: bool = True
+    """false: nothing may be there."""
+    count: Match | None = None
+    """How many paths a glob must match."""
+    text: Match | None = None
+    """What the text of a file must be (UTF-8, at most 64 MiB)."""
+    min_bytes: int | None = Field(default=None, ge=0)
+    max_bytes: int | None = Field(default=None, ge=0)
+    unchanged: str | None = Field(default=None, pattern=r"^([0-9a-f]{64}|.*\{\{.*)$")
+    """The sha256, in hexadecimal, that the file must still have."""
+
+    @model_validator(mode="after")
+    def _absence_has_no_contents(self) -> FileCheck:
+        described = self.model_fields_set & {"count", "text", "min_bytes", "max_bytes", "unchanged"}
+        if not self.exists and described:
+            raise ValueError(f"with exists: false, {', '.join(sorted(described))} can never hold")
+        return self
+
+    def look(self, target: Target) -> CheckResult:
+        found = _found(target, self.path)
+        names = [info.path for info in found]
+        if not self.exists:
+            text = f"{self.path} is there" if found else f"{self.path} is not there"
+            return self.failed(f"{text}; wanted none", actual=names) if found else self.passed(text)
+        if not found:
+            raise Unmet(f"there is no {self.path}")
+        unmet = [f"{self.path}: {text} matches" for text in (self.count.unmet(len(found)) if self.count else [])]
+        unmet += [f"{info.path}: {text}" for info in found for text in self._unmet(target, info)]
+        if unmet:
+            return self.failed(f"wanted {'; '.join(unmet[:5])}", expected=unmet, actual=names)
+        return self.passed(f"{self.path} is there" + (f", {len(found)} times" if len(found) > 1 else ""), actual=names)
+
+    def _unmet(self, target: Target, info: FileInfo) -> list[str]:
+        unmet = []
+        if self.min_bytes is not None and info.size_bytes < self.min_bytes:
+            unmet.append(f"at least {self.min_bytes} bytes, not {info.size_bytes}")
+        if self.max_bytes is not None and info.size_bytes > self.max_bytes:
+            unmet.append(f"at most {self.max_bytes} bytes, not {info.size_bytes}")
+        if self.text is not None:
+            unmet += [f"text {text}" for text in self.text.unmet(read_text(target, info.path))]
+        if self.unchanged and hashlib.sha256(read_whole(target, info.path)).hexdigest() != self.unchanged:
+            unmet.append("the file as it came with the lab; it was changed")
+        return unmet
+
+
+def _found(target: Target, path: str) -> list[FileInfo]:
+    if not path.startswith("/"):
+        return target.find(path)
+    try:  # what labctl provided is read by its absolute path; globs belong to the workspace
+        return [FileInfo(path=path, is_dir=False, size_bytes=len(target.read(path)))]
+    except FileNotFoundError:
+        return []
+    except IsADirectoryError:
+        return [FileInfo(path=path, is_dir=True, size_bytes=0)]

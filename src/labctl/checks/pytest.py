@@ -1,0 +1,108 @@
+"""`pytest`: a check script of the lab, run by pytest as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from labctl.checks.base import BaseCheck, NonEmpty
+from labctl.checks.process import run_process
+from labctl.outcomes import CheckResult
+from labctl.target import CannotLook, Target
+
+FOLDER = "LABCTL_CHECK"
+"""Names, in the script's environment, the private folder through which the check and labctl.checks.fixtures speak."""
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "KUBECONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PASSED_ON_PREFIXES = ("LABCTL_", "DOCKER_", "XDG_")
+_FINISHED = (0, 1)
+
+
+class PytestCheck(BaseCheck):
+    """A test file of the lab, run by pytest with the fixtures `lab`, `workspace`, `service`, `chat` and `parameters`."""
+
+    kind: Literal["pytest"] = "pytest"
+    file: str = Field(pattern=r"^[^/].*\.py$")
+    """The file, relative to the lab's folder, for example checks/test_api.py."""
+    lab: NonEmpty = "{{ lab_path }}"
+    """The lab's folder; filled in."""
+    test: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w:]*(\[.*\])?$")
+    """One test of the file, for example test_restart or TestApi::test_restart; all of them when left out."""
+    parameters: dict[str, Any] = {}
+    """What the fixture `parameters` gives the script."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lab_counts_as_given(cls, values: Any) -> Any:
+        """The plan renders the templates in what was given; the lab's folder is one that no author has to write."""
+        return {"lab": "{{ lab_path }}", **values} if isinstance(values, dict) else values
+
+    @model_validator(mode="after")
+    def _stays_in_the_lab(self) -> PytestCheck:
+        if ".." in Path(self.file).parts:
+            raise ValueError(f"{self.file!r} leads out of the lab's folder")
+        return self
+
+    def look(self, target: Target) -> CheckResult:
+        file = Path(self.lab) / self.file
+        if not file.is_file():
+            raise CannotLook(f"the lab has no file {file}")
+        with tempfile.TemporaryDirectory(prefix="labctl-check-") as folder:
+            return self._judged(self._run(target, file, Path(folder)))
+
+    def _run(self, target: Target, file: Path, folder: Path) -> list[Mapping[str, str]]:
+        """What the plugin recorded of each test: `test`, `outcome`, `message`."""
+        known = {"target": asdict(target.spec()), "lab": self.lab, "parameters": self.parameters}
+        (folder / "input.json").write_text(json.dumps(known))
+        result = run_process(
+            self._command(file), cwd=folder, env=_environment(folder), timeout_s=self.timeout, max_output_bytes=1 << 20
+        )
+        if result.timed_out:
+            raise CannotLook(f"{self.file} was still running after {self.timeout:g}s and was ended")
+        tail = (result.stdout + result.stderr)[-600:].strip()
+        if result.exit_code not in _FINISHED or not (folder / "results.json").is_file():
+            raise CannotLook(f"{self.file} could not be run by pytest (exit code {result.exit_code}): {tail}")
+        recorded: list[Mapping[str, str]] = json.loads((folder / "results.json").read_text())
+        return recorded
+
+    def _command(self, file: Path) -> list[str]:
+        """Isolated (-I): neither PYTHON* variables nor the current folder bring in modules. No settings file, no cache."""
+        isolated = [
+            sys.executable,
+            "-I",
+            "-B",
+            "-m",
+            "pytest",
+            "-p",
+            "labctl.checks.fixtures",
+            "-p",
+            "no:cacheprovider",
+        ]
+        places = ["-c", os.devnull, "--rootdir", self.lab, "--confcutdir", self.lab, "--import-mode=importlib"]
+        node = f"{file}::{self.test}" if self.test else str(file)
+        return [*isolated, *places, "-q", "--tb=short", "--color=no", node]
+
+    def _judged(self, tests: list[Mapping[str, str]]) -> CheckResult:
+        failed = [test for test in tests if test["outcome"] == "fail"]
+        errors = [test for test in tests if test["outcome"] == "error"]
+        if errors and not failed:
+            raise CannotLook("; ".join(f"{test['test']}: {test['message']}" for test in errors))
+        seen = {test["test"]: test["message"] or test["outcome"] for test in tests}
+        if not failed:
+            return self.passed(f"{len(tests)} test{'' if len(tests) == 1 else 's'} passed", actual=seen)
+        messages = [test["message"] for test in failed]
+        return self.failed("; ".join(messages[:3]), actual=seen)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
+    }
+    return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", FOLDER: str(folder)}

@@ -1,0 +1,131 @@
+"""`lab …`: for people who write labs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli import screen
+from labctl.cli.options import Json, LabArgument, ProfileOption, RuntimeOption, SessionArgument
+from labctl.errors import EXIT_FAILED_CRITERIA, LabFileError
+
+if TYPE_CHECKING:
+    from labctl.sessions.prove import Round
+
+app = typer.Typer(help="Write, check and prove labs.", no_args_is_help=True)
+
+
+@app.command("new")
+def new(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The new lab's id, for example stage1-my-lab.")],
+    folder: Annotated[Path, typer.Option("--in", metavar="DIR", help="The folder of labs it goes into.")] = Path(
+        "labs"
+    ),
+) -> None:
+    """Write a small lab that works, to start from."""
+    from labctl.labs.scaffold import scaffold
+
+    made = scaffold(id, folder)
+    screen.answer(str(made))
+    screen.hint(f"labctl lab validate {made}    check it", f"labctl lab test {made}        prove it")
+
+
+@app.command("validate")
+def validate(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]…", help="Lab folders; every lab when left out.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Report every mistake of a lab with file, line and column; starts nothing."""
+    from labctl import settings
+    from labctl.labs import catalog
+    from labctl.sessions.lint import problems
+
+    folders = paths or [row.path for row in catalog.summaries(settings.load().labs)]
+    found = {str(folder): problems(folder.absolute()) for folder in folders}
+    lines = [line for mistakes in found.values() for line in mistakes]
+    if json:
+        screen.answer_json({"labs": found})
+    for folder, mistakes in found.items():
+        if not json and not mistakes:
+            screen.out().print(screen.text("✓", "green"), screen.text(folder))
+    if lines:
+        if json:
+            raise typer.Exit(LabFileError.exit_code)
+        raise LabFileError("\n".join(lines), f"{len(lines)} to mend; docs/lab-file.md lists every field")
+
+
+@app.command("test")
+def prove_lab(
+    lab: LabArgument, runtime: RuntimeOption = None, profile: ProfileOption = None, json: Json = False
+) -> int:
+    """Prove a lab: the starter passes nothing, each mutant fails what it must, the solution passes all, twice."""
+    from labctl.cli.context import context
+    from labctl.sessions.prove import prove
+
+    ctx = context()
+    with screen.Steps(quiet=json) as steps:
+        rounds = prove(
+            ctx, lab, steps, runtime=runtime, profile=profile, on_round=lambda each: None if json else _tell(each)
+        )
+    if json:
+        screen.answer_json(
+            {"lab": lab, "ok": all(each.ok for each in rounds), "rounds": [_json(each) for each in rounds]}
+        )
+    elif all(each.ok for each in rounds):
+        screen.answer(f"{lab}: {len(rounds)} rounds, all as they must be")
+    return 0 if all(each.ok for each in rounds) else EXIT_FAILED_CRITERIA
+
+
+@app.command("solve")
+def solve(lab: SessionArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Apply the lab's solution to a running session; a dated copy of the workspace is kept."""
+    from labctl.cli.context import context
+    from labctl.cli.end import confirm
+    from labctl.sessions.find import find
+    from labctl.sessions.prove import solve as apply
+
+    ctx = context()
+    session = find(ctx, lab)
+    confirm(f"Lay the solution over {session.workspace}? A copy is kept.", yes)
+    with screen.Steps() as steps:
+        copy = apply(ctx, session, steps)
+    screen.answer(str(copy))
+    screen.hint(f"what was there is kept in {copy}", f"labctl verify {session.lab}    see what it brought")
+
+
+@app.command("schema")
+def schema() -> None:
+    """The JSON Schema of lab.yaml, for editors."""
+    from labctl.labs.schema import lab_schema
+
+    screen.answer_json(lab_schema())
+
+
+def _tell(each: Round) -> None:
+    mark, style = ("✓", "green") if each.ok else ("✗", "red")
+    out = screen.out()
+    total = len(each.passed) + len(each.not_passed)
+    out.print(
+        screen.text(mark, style),
+        screen.text(each.name, "bold"),
+        f"{len(each.passed)}/{total} pass,",
+        screen.text(f"wanted: {each.expected}"),
+    )
+    for problem in each.problems:
+        out.print(screen.text(f"    {problem}", "red"))
+
+
+def _json(each: Round) -> dict[str, object]:
+    return {
+        "name": each.name,
+        "expected": each.expected,
+        "ok": each.ok,
+        "passed": list(each.passed),
+        "not_passed": list(each.not_passed),
+        "problems": list(each.problems),
+        "duration_s": each.report.duration_s,
+    }

@@ -1,0 +1,156 @@
+"""`reset`, `extend`, `down`, `gc`: how work starts over and how sessions end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli import screen
+from labctl.cli.options import Json, LearnerOption, OptionalSession, Quiet, SessionArgument
+from labctl.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from labctl.sessions.context import Context
+    from labctl.store.records import Session
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def reset(
+    lab: SessionArgument,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]…", help="Only these files of the starter.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Put the starter's files back. A dated copy of your work is kept."""
+    from labctl.cli.context import context
+    from labctl.sessions.find import find
+    from labctl.sessions.reset import reset as start_over
+
+    ctx = context()
+    session = find(ctx, lab)
+    what = ", ".join(files) if files else f"everything in {session.workspace}"
+    confirm(f"Put the starter's files back in place of {what}? A copy is kept.", yes)
+    done = start_over(ctx, session, files or [])
+    screen.answer(str(done.copy))
+    screen.hint(f"{len(done.restored)} starter files are back", f"your work is kept in {done.copy}")
+
+
+def extend(
+    lab: SessionArgument,
+    more: Annotated[str, typer.Argument(metavar="2h", help="How much longer.")],
+    json: Json = False,
+) -> None:
+    """Give a session more time."""
+    from labctl.cli.context import context
+    from labctl.sessions.end import extend as later
+    from labctl.sessions.find import find
+    from labctl.store.records import iso
+    from labctl.units import parse_duration
+
+    try:
+        seconds = parse_duration(more)
+    except ValueError as error:
+        raise UsageError(str(error), "for example `labctl extend LAB 2h`") from error
+    ctx = context()
+    session = later(ctx, find(ctx, lab), seconds)
+    expires = iso(session.expires_at) if session.expires_at else None
+    if json:
+        screen.answer_json({"session": session.id, "expires_at": expires})
+    else:
+        screen.answer(f"{session.id} now lives until {expires}")
+
+
+def down(
+    lab: OptionalSession = None,
+    purge: Annotated[bool, typer.Option("--purge", help="Delete the workspace too; asks first.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="Every session.")] = False,
+    learner: LearnerOption = None,
+    yes: Yes = False,
+    quiet: Quiet = False,
+) -> None:
+    """End a session. Your files stay."""
+    from labctl.cli.context import context
+    from labctl.errors import LabctlError
+
+    ctx = context()
+    sessions = _chosen(ctx, lab, learner, all=all)
+    if purge:
+        names = "\n  ".join(session.workspace for session in sessions)
+        confirm(f"Delete for good:\n  {names}\nGo on?", yes)
+    failed: list[str] = []
+    for session in sessions:
+        try:
+            _down(ctx, session, purge=purge, quiet=quiet)
+        except LabctlError as error:
+            if len(sessions) == 1:
+                raise
+            failed.append(f"{session.id}: {error.what}")
+    if failed:
+        raise EngineError("; ".join(failed), "the others ended; `labctl status` shows what is left")
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be ended.")] = False,
+    json: Json = False,
+) -> None:
+    """End what has expired and remove remains that no session owns. Workspaces are kept."""
+    from labctl.cli.context import context
+    from labctl.sessions.end import gc as collect
+
+    with screen.Steps(quiet=json) as steps:
+        found = collect(context(), steps, dry_run=dry_run)
+    if json:
+        rows = [{"session": each.session, "why": each.why, "problem": each.problem or None} for each in found]
+        screen.answer_json({"dry_run": dry_run, "collected": rows})
+    elif not found:
+        screen.answer("nothing to end")
+    else:
+        verb = "would end" if dry_run else "ended"
+        for each in found:
+            screen.answer(f"{'could not end' if each.problem else verb} {each.session}: {each.problem or each.why}")
+    if any(each.problem for each in found):
+        raise EngineError(
+            "some remains could not be removed", "run `labctl gc` again; `labctl doctor` checks the engine"
+        )
+
+
+def _chosen(ctx: Context, lab: str | None, learner: str | None, *, all: bool) -> list[Session]:
+    from labctl.cli.context import learner_of
+    from labctl.sessions.find import find
+
+    if all:
+        if lab:
+            raise UsageError("--all and a lab's name exclude each other", "leave one of them out")
+        return ctx.store.sessions(live=True)
+    return [find(ctx, lab, learner_of(ctx, learner) if learner else None)]
+
+
+def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
+    from labctl.sessions.end import down as end
+
+    with screen.Steps(quiet=quiet) as steps:
+        end(
+            ctx,
+            session,
+            steps,
+            purge=purge,
+            waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
+        )
+    screen.answer(session.id if quiet else f"{session.id} has ended")
+    if not quiet:
+        kept = f"deleted {session.workspace}" if purge else f"your files are in {session.workspace}"
+        screen.hint(kept, f"labctl up {session.lab}    go on where you were")
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask on the terminal unless `yes`. Raises Abort for a no, UsageError without a terminal."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this must be confirmed, and there is no terminal to ask on", "add --yes if you are sure")
+    if not typer.confirm(question, err=True):
+        raise typer.Abort

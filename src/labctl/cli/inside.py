@@ -1,0 +1,102 @@
+"""`logs`, `exec`, `shell`, `open`: look and work inside a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli import screen
+from labctl.cli.options import SessionArgument, services
+from labctl.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from labctl.runtimes.base import Runtime
+    from labctl.store.records import Session
+
+ServiceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--service", "-s", metavar="SERVICE", help="In this service; else in the workspace.", autocompletion=services
+    ),
+]
+ServiceArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[SERVICE]", help="Which service; the first one when left out.", autocompletion=services),
+]
+
+
+def logs(
+    lab: SessionArgument,
+    service: ServiceArgument = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the service writes.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="10m", help="Only when the log was written to since.")
+    ] = None,
+) -> None:
+    """Show a service's log."""
+    from labctl.units import parse_duration
+
+    session, runtime = _session(lab)
+    name = _service(session, service)
+    try:
+        seconds = parse_duration(since) if since else None
+    except ValueError as error:
+        raise UsageError(f"--since: {error}", "for example --since 10m") from error
+    for line in runtime.logs(session.handle, name, follow=follow, since_s=seconds):
+        screen.answer(line)
+
+
+def exec_(
+    lab: SessionArgument,
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD [ARG]…", help="What to run.")],
+    service: ServiceOption = None,
+) -> int:
+    """Run a command in the workspace with the lab's environment (or in a service). Its exit code is labctl's."""
+    session, runtime = _session(lab)
+    if service is not None:
+        _service(session, service)
+    return runtime.exec(session.handle, command, service=service)
+
+
+def shell(lab: SessionArgument, service: ServiceOption = None) -> int:
+    """Open a shell in the workspace with the lab's environment (or in a service)."""
+    if not sys.stdin.isatty():
+        raise UsageError("a shell needs a terminal", f"run one command instead: labctl exec {lab} -- CMD")
+    session, runtime = _session(lab)
+    program = os.environ.get("SHELL") if session.runtime == "local" else None
+    return runtime.exec(session.handle, [program or "sh"], service=service)
+
+
+def open_(
+    lab: SessionArgument,
+    service: ServiceArgument = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Only say the URL.")] = False,
+) -> None:
+    """Open a service in the browser."""
+    session, runtime = _session(lab)
+    name = _service(session, service)
+    url = runtime.target(session.handle).url(name)
+    screen.answer(url)
+    if not print_only:
+        typer.launch(url)
+
+
+def _session(lab: str) -> tuple[Session, Runtime]:
+    from labctl.cli.context import context
+    from labctl.sessions.find import find
+
+    ctx = context()
+    session = find(ctx, lab)
+    return session, ctx.runtime(session.runtime)
+
+
+def _service(session: Session, name: str | None) -> str:
+    known = list(session.handle.get("services", {}))
+    if not known:
+        raise NotFoundError(f"{session.id} has no services", f"`labctl status {session.lab}` shows the session")
+    if name is not None and name not in known:
+        raise NotFoundError(f"{session.lab} has no service {name!r}", f"it has: {', '.join(known)}")
+    return name or known[0]

@@ -1,0 +1,137 @@
+"""`list` and `show`: what labs there are, and what one of them asks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from labctl.cli import screen
+from labctl.cli.options import Json, LabArgument, Quiet
+
+if TYPE_CHECKING:
+    from labctl.labs.catalog import Summary
+    from labctl.labs.lab import Lab
+    from labctl.labs.spec import Profile
+    from labctl.store.records import Progress
+
+
+def list_(
+    stage: Annotated[int | None, typer.Option("--stage", "-s", min=0, max=4, help="Only labs of this stage.")] = None,
+    course: Annotated[
+        str | None, typer.Option("--course", "-c", help="Only labs of this course, in its order.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the labs: stage, time, needs and how far you are."""
+    from labctl import settings
+    from labctl.labs import catalog, courses
+    from labctl.store.store import Store
+
+    chosen = settings.load()
+    rows = catalog.summaries(chosen.labs)
+    if course is not None:
+        rows = courses.in_order(course, rows, chosen.labs)
+    rows = [row for row in rows if stage is None or row.stage == stage]
+    progress = Store(chosen).progress(chosen.learner)
+    if json:
+        screen.answer_json({"labs": [_row_json(row, progress.get(row.id)) for row in rows]})
+    elif quiet:
+        screen.answer("\n".join(row.id for row in rows))
+    else:
+        _print_list(rows, progress)
+
+
+def show(lab: LabArgument, json: Json = False) -> None:
+    """Show a lab: objectives, services, needs, criteria with points, and its instructions."""
+    from labctl import settings
+    from labctl.labs.lab import load
+
+    found = load(lab, settings.load().labs)
+    instructions = found.path / "README.md"
+    text = instructions.read_text(encoding="utf-8") if instructions.is_file() else ""
+    if json:
+        values = found.spec.model_dump(mode="json", by_alias=True)
+        screen.answer_json({"id": found.id, "path": str(found.path), **values, "instructions": text})
+        return
+    _print_lab(found, text)
+
+
+def _row_json(row: Summary, progress: Progress | None) -> dict[str, Any]:
+    values = asdict(row) | {"path": str(row.path), "profiles": list(row.profiles)}
+    best = {"score": progress.score, "max_score": progress.max_score, "passed": progress.passed} if progress else None
+    return values | {"progress": best}
+
+
+def _print_list(rows: list[Summary], progress: dict[str, Progress]) -> None:
+    out = screen.out()
+    cells = [
+        (
+            screen.text(row.id, "bold"),
+            screen.text(row.problem.splitlines()[0] if row.problem else row.title, "red" if row.problem else ""),
+            str(row.stage) if row.stage is not None else "",
+            f"{row.minutes} min" if row.minutes else "",
+            screen.text(_needs(row)),
+            screen.text(*_progress(progress.get(row.id))),
+        )
+        for row in rows
+    ]
+    out.print(screen.table(("LAB", "TITLE", "STAGE", "TIME", "NEEDS", "YOU"), cells, right=("STAGE", "TIME")))
+    screen.hint("labctl show LAB    what a lab asks", "labctl up LAB      start it")
+
+
+def _needs(row: Summary) -> str:
+    gpu = f"GPU {row.gpu_memory}" if row.gpu_memory else "GPU" if "gpu" in row.profiles else ""
+    if "cpu" not in row.profiles:
+        return gpu
+    return f"{row.memory} RAM" + (f", or {gpu}" if gpu else "")
+
+
+def _progress(progress: Progress | None) -> tuple[str, str]:
+    if progress is None:
+        return "–", "dim"
+    if progress.passed:
+        return "passed", "green"
+    return f"{progress.score}/{progress.max_score}", "yellow"
+
+
+def _print_lab(lab: Lab, instructions: str) -> None:
+    from rich.markdown import Markdown
+
+    out, spec = screen.out(), lab.spec
+    out.print(screen.text(f"{lab.id} · {spec.title}", f"bold {screen.ACCENT}"))
+    out.print(screen.text(f"stage {spec.stage} · about {spec.minutes} minutes · {lab.path}", "dim"))
+    for objective in spec.objectives:
+        out.print(screen.text(f"  • {objective}"))
+    out.print()
+    profiles = [(name, screen.text(_profile(profile))) for name, profile in spec.profiles.items()]
+    out.print(screen.table(("PROFILE", "NEEDS"), profiles))
+    out.print()
+    if spec.services:
+        services = [
+            (name, screen.text(", ".join(f"{port} {n}" for port, n in s.ports.items())))
+            for name, s in spec.services.items()
+        ]
+        out.print(screen.table(("SERVICE", "PORTS"), services))
+        out.print()
+    criteria = [(c.id, screen.text(c.text), str(c.points)) for c in spec.criteria]
+    out.print(screen.table(("CRITERION", "TEXT", "POINTS"), criteria, right=("POINTS",)))
+    out.print()
+    if instructions:
+        out.print(Markdown(instructions, hyperlinks=out.is_terminal))
+    screen.hint(f"labctl up {lab.id}    start it")
+
+
+def _profile(profile: Profile) -> str:
+    from labctl.units import format_mib
+
+    parts = [f"{format_mib(profile.memory)} memory", f"{format_mib(profile.disk)} disk"]
+    if profile.gpu:
+        need = profile.gpu
+        capability = f", compute capability {need.compute_capability}" if need.compute_capability else ""
+        parts.append(f"{need.count} GPU with {format_mib(need.memory)} ({need.sharing}{capability})")
+    if profile.model:
+        parts.append(f"model {profile.model}")
+    return " · ".join(parts)

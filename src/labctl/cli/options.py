@@ -1,0 +1,73 @@
+"""Arguments and options that several verbs share, so that they read and complete the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _labs(incomplete: str) -> list[str]:
+    from labctl import settings
+    from labctl.labs import catalog
+
+    return [row.id for row in catalog.summaries(settings.load().labs) if row.id.startswith(incomplete)]
+
+
+def _sessions(incomplete: str) -> list[str]:
+    from labctl import settings
+    from labctl.store.store import Store
+
+    names = {name for session in Store(settings.load()).sessions(live=True) for name in (session.lab, session.id)}
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def services(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Services of the lab already typed, for completion."""
+    return [name for name in _of_lab(ctx, "services") if name.startswith(incomplete)]
+
+
+def criteria(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Criteria of the lab already typed, for completion."""
+    return [name for name in _of_lab(ctx, "criteria") if name.startswith(incomplete)]
+
+
+def _of_lab(ctx: typer.Context, what: str) -> list[str]:
+    from labctl import settings
+    from labctl.labs import catalog
+    from labctl.labs.source import read_source
+
+    lab = (ctx.params.get("lab") or "").partition("--")[0]
+    if not lab:
+        return []
+    found = read_source(catalog.find(lab, settings.load().labs) / catalog.LAB_FILE).data.get(what) or []
+    return [item["id"] for item in found] if isinstance(found, list) else list(found)
+
+
+LabArgument = Annotated[
+    str, typer.Argument(metavar="LAB", help="A lab's id, or a folder with a slash in it.", autocompletion=_labs)
+]
+SessionArgument = Annotated[
+    str, typer.Argument(metavar="LAB", help="The lab, or the id of a session of it.", autocompletion=_sessions)
+]
+OptionalSession = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[LAB]",
+        help="The lab; else the session of the current folder, else the only one.",
+        autocompletion=_sessions,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Answer with the id only.")]
+RuntimeOption = Annotated[
+    str | None, typer.Option("--runtime", "-r", metavar="local|docker|kubernetes", help="Where it runs.")
+]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", "-p", metavar="cpu|gpu", help="Which size; gpu when one fits.")
+]
+LearnerOption = Annotated[str | None, typer.Option("--learner", metavar="NAME", help="For whom; you when left out.")]
+WorkspaceOption = Annotated[
+    Path | None, typer.Option("--workspace", metavar="DIR", help="Where the learner's files are.")
+]

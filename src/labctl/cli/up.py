@@ -1,0 +1,107 @@
+"""`up`: start a lab, or mend a session of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli import screen
+from labctl.cli.options import Json, LabArgument, LearnerOption, ProfileOption, Quiet, RuntimeOption, WorkspaceOption
+
+if TYPE_CHECKING:
+    from labctl.sessions.context import Context
+    from labctl.sessions.up import UpRequest
+    from labctl.sessions.view import SessionView
+
+
+def up(
+    lab: LabArgument,
+    runtime: RuntimeOption = None,
+    profile: ProfileOption = None,
+    learner: LearnerOption = None,
+    workspace: WorkspaceOption = None,
+    ttl: Annotated[str | None, typer.Option("--ttl", metavar="4h", help="How long it lives; 8h when left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Start a lab, or bring a drifted or half-dead session back to its plan."""
+    from labctl.cli.context import context, learner_of
+    from labctl.sessions.up import UpRequest
+    from labctl.sessions.up import up as start
+
+    ctx = context()
+    request = UpRequest(
+        lab=lab,
+        learner=learner_of(ctx, learner),
+        runtime=runtime,
+        profile=profile,
+        workspace=workspace,
+        ttl_s=_ttl(ttl),
+    )
+    if dry_run:
+        _dry_run(ctx, request, json=json)
+        return
+    with screen.Steps(quiet=quiet or json) as steps:
+        seen = start(
+            ctx, request, steps, waiting=lambda: screen.hint("another labctl works on this session; waiting for it")
+        )
+    if json:
+        screen.answer_json(seen.to_json())
+    elif quiet:
+        screen.answer(seen.session.id)
+    else:
+        _print(seen)
+
+
+def _ttl(text: str | None) -> float | None:
+    from labctl.errors import UsageError
+    from labctl.units import parse_duration
+
+    if text is None:
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--ttl: {error}", "for example --ttl 4h") from error
+    if not 60 <= seconds <= 366 * 86400:
+        raise UsageError(f"--ttl: {text} is not between 1m and 366d", "for example --ttl 4h")
+    return seconds
+
+
+def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
+    from labctl.sessions.up import changes, prepare
+
+    prepared = prepare(ctx, request)
+    todo = changes(prepared)
+    problems = prepared.runtime.preflight(prepared.plan)
+    if json:
+        values = {"session": prepared.plan.session, "would": todo, "problems": [problem.what for problem in problems]}
+        screen.answer_json(values | {"plan": prepared.plan.model_dump(mode="json", by_alias=True)})
+        return
+    out = screen.out()
+    plan = prepared.plan
+    out.print(screen.text(f"{plan.session} on {prepared.runtime.name}, profile {plan.profile}", "bold"))
+    for line in todo or ["nothing: it already runs as planned"]:
+        out.print(screen.text(f"  • {line}"))
+    for problem in problems:
+        out.print(screen.text(f"  ✗ {problem.what}", "red"))
+        screen.hint(problem.hint)
+    screen.hint(f"labctl up {request.lab}    do it")
+
+
+def _print(seen: SessionView) -> None:
+    from labctl.cli.status import print_session
+
+    print_session(seen)
+    session = seen.session
+    mine = f"labctl exec {session.lab} -- CMD"
+    width = len(mine)
+    screen.hint(
+        f"{'cd ' + session.workspace:<{width}}  your files; README.md says what to do",
+        f"{'labctl show ' + session.lab:<{width}}  the instructions",
+        f"{mine}  run something with the lab's environment",
+        f"{'labctl verify ' + session.lab:<{width}}  see how far you are",
+        f"{'labctl down ' + session.lab:<{width}}  end it; your files stay",
+    )

@@ -1,0 +1,117 @@
+"""`verify`: see how far the learner is, criterion by criterion."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labctl.cli import screen
+from labctl.cli.options import Json, LearnerOption, OptionalSession, Quiet, criteria
+from labctl.errors import EXIT_FAILED_CRITERIA, EXIT_NOT_OBSERVED, UsageError
+
+if TYPE_CHECKING:
+    from labctl.outcomes import CriterionResult, Report
+    from labctl.sessions.context import Context
+    from labctl.store.records import Session
+
+WATCH_PAUSE_S = 2.0
+
+
+def verify(
+    lab: OptionalSession = None,
+    criterion: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--criterion", "-c", metavar="ID", help="Only this one, and what it needs.", autocompletion=criteria
+        ),
+    ] = None,
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="text|json|junit|html|ctrf", help="How it is written.")
+    ] = "text",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again whenever a file changes, until all pass.")
+    ] = False,
+    learner: LearnerOption = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Judge the session by the lab's criteria. Exit 0: all pass, 1: some fail, 3: some could not be looked at."""
+    from labctl.cli.context import context, learner_of
+    from labctl.sessions.find import find
+
+    chosen = _format("json" if json else format)
+    ctx = context()
+    session = find(ctx, lab, learner_of(ctx, learner) if learner else None)
+    report = _once(ctx, session, criterion or [], quiet=quiet or json)
+    _write(report, chosen, output, quiet=quiet)
+    while watch and _code(report):
+        _wait_for_change(Path(session.workspace))
+        report = _once(ctx, session, criterion or [], quiet=quiet or json)
+        _write(report, chosen, output, quiet=quiet)
+    return _code(report)
+
+
+def _format(name: str) -> str:
+    from labctl.reports.formats import FORMATS
+
+    if name not in FORMATS:
+        raise UsageError(f"--format: {name!r} is no format", f"use one of: {', '.join(FORMATS)}")
+    return name
+
+
+def _once(ctx: Context, session: Session, only: list[str], *, quiet: bool) -> Report:
+    from labctl.sessions.verify import verify as look
+
+    console = screen.chatter()
+    live = console.is_terminal and not quiet
+    with console.status("looking …", spinner_style=screen.ACCENT) if live else contextlib.nullcontext() as status:
+        done: list[str] = []
+
+        def note(result: CriterionResult) -> None:
+            done.append(result.id)
+            if status is not None:
+                status.update(f"{len(done)} criteria judged, last {result.id}: {result.outcome}")
+
+        return look(ctx, session, only=only, on_result=note)
+
+
+def _write(report: Report, format: str, output: Path | None, *, quiet: bool) -> None:
+    from labctl.reports.formats import FORMATS
+    from labctl.reports.terminal import print_report
+
+    if output is not None:
+        output.write_text(FORMATS[format](report), encoding="utf-8")
+        screen.hint(f"written to {output}")
+    elif quiet:
+        screen.answer(f"{report.outcome} {report.score}/{report.max_score}")
+    elif format == "text":
+        print_report(report, screen.out())
+    else:
+        screen.answer(FORMATS[format](report))
+
+
+def _code(report: Report) -> int:
+    outcome = report.outcome
+    return {"pass": 0, "fail": EXIT_FAILED_CRITERIA}.get(outcome.value, EXIT_NOT_OBSERVED)
+
+
+def _wait_for_change(workspace: Path) -> None:
+    screen.hint("watching your files; Ctrl-C ends it")
+    before = _state(workspace)
+    while _state(workspace) == before:
+        time.sleep(WATCH_PAUSE_S)
+
+
+def _state(workspace: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file; files that vanish while we look are simply gone."""
+    found = {}
+    for path in workspace.rglob("*"):
+        with contextlib.suppress(OSError):
+            stat = path.lstat()
+            found[str(path)] = (stat.st_mtime_ns, stat.st_size)
+    return found

@@ -1,0 +1,132 @@
+"""Checks looked at side by side: each within its time, again while its retry budget lasts, none able to stop the others."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from labctl.checks.base import BaseCheck, shown
+from labctl.outcomes import CheckResult, Outcome
+from labctl.target import CannotLook, RefusedPath, Target, Unreachable
+
+GRACE_S = 2.0
+"""How long after its own timeout a check may still be busy with ending what it started."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
+
+Key = tuple[str, int]
+
+
+@dataclass
+class _Job:
+    """A check on its way to its result. Times are the clock's."""
+
+    key: Key
+    check: BaseCheck
+    attempts: int = 0
+    first_at: float = 0.0
+    deadline: float = 0.0
+    next_at: float = 0.0
+    pause_s: float = FIRST_PAUSE_S
+
+
+class Attempts:
+    """Checks in flight. Each attempt has a daemon thread of its own, so that one that hangs can be left behind.
+
+    Only `next_result` makes progress, and only in the thread that calls it.
+    """
+
+    def __init__(self, target: Target, *, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._target, self._workers, self._clock = target, workers, clock
+        self._ready: deque[_Job] = deque()
+        self._pausing: list[_Job] = []
+        self._running: dict[Key, _Job] = {}
+        self._answers: queue.SimpleQueue[tuple[_Job, int, CheckResult]] = queue.SimpleQueue()
+
+    def add(self, key: Key, check: BaseCheck) -> None:
+        self._ready.append(_Job(key=key, check=check))
+
+    def pending(self) -> bool:
+        """Whether there is a check without its result."""
+        return bool(self._ready or self._pausing or self._running)
+
+    def next_result(self) -> tuple[Key, CheckResult]:
+        """Wait for the next check that is settled: it passed, its retry budget is spent, or it was left behind."""
+        while True:
+            self._start_what_may()
+            answer = self._wait()
+            settled = self._taken(*answer) if answer else self._overdue()
+            if settled:
+                return settled
+
+    def _start_what_may(self) -> None:
+        now = self._clock()
+        self._ready += [job for job in self._pausing if job.next_at <= now]
+        self._pausing = [job for job in self._pausing if job.next_at > now]
+        while self._ready and len(self._running) < self._workers:
+            self._start(self._ready.popleft(), now)
+
+    def _start(self, job: _Job, now: float) -> None:
+        job.first_at = job.first_at if job.attempts else now
+        job.attempts += 1
+        job.deadline = now + job.check.timeout + GRACE_S
+        self._running[job.key] = job
+        arguments = (job, job.attempts)
+        threading.Thread(target=self._attempt, args=arguments, name=f"check {job.key}", daemon=True).start()
+
+    def _attempt(self, job: _Job, attempt: int) -> None:
+        self._answers.put((job, attempt, observe(job.check, self._target)))
+
+    def _wait(self) -> tuple[_Job, int, CheckResult] | None:
+        """The next answer, or None once something else is due: a deadline, or the end of a pause."""
+        due = [job.deadline for job in self._running.values()]
+        if len(self._running) < self._workers:
+            due += [job.next_at for job in self._pausing]
+        try:
+            return self._answers.get(timeout=max(0.0, min(due) - self._clock()))
+        except queue.Empty:
+            return None
+
+    def _taken(self, job: _Job, attempt: int, result: CheckResult) -> tuple[Key, CheckResult] | None:
+        if self._running.get(job.key) is not job or job.attempts != attempt:
+            return None  # it was left behind, and its outcome is told already
+        del self._running[job.key]
+        now = self._clock()
+        if result.outcome is not Outcome.PASS and now + job.pause_s <= job.first_at + job.check.retry:
+            job.next_at = now + job.pause_s
+            job.pause_s = min(2 * job.pause_s, LONGEST_PAUSE_S)
+            self._pausing.append(job)
+            return None
+        return job.key, replace(result, attempts=job.attempts, duration_s=now - job.first_at)
+
+    def _overdue(self) -> tuple[Key, CheckResult] | None:
+        """A check that does not come back is left behind at once: it would hang again, holding what it holds."""
+        now = self._clock()
+        job = next((job for job in self._running.values() if job.deadline <= now), None)
+        if job is None:
+            return None
+        del self._running[job.key]
+        result = _result(job.check, Outcome.ERROR, f"still running after {now - job.first_at:.0f} s")
+        return job.key, replace(result, attempts=job.attempts, duration_s=now - job.first_at)
+
+
+def observe(check: BaseCheck, target: Target) -> CheckResult:
+    """One attempt, whatever it comes to; never raises."""
+    try:
+        return check.run(target)
+    except CannotLook as error:
+        return _result(check, Outcome.ERROR, f"could not look: {error}")
+    except Unreachable as error:
+        return _result(check, Outcome.FAIL, f"no answer: {error}")
+    except RefusedPath as error:
+        return _result(check, Outcome.FAIL, f"the path leads out of the workspace: {error}")
+    except BaseException as error:  # noqa: BLE001 whatever a check does, the others are still looked at
+        return _result(check, Outcome.ERROR, f"{type(error).__name__}: {error}")
+
+
+def _result(check: BaseCheck, outcome: Outcome, message: str) -> CheckResult:
+    kind: str = getattr(check, "kind", type(check).__name__)
+    return CheckResult(kind=kind, outcome=outcome, message=shown(message))

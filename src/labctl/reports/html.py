@@ -1,0 +1,22 @@
+"""The report as one HTML page that needs nothing else: for a mail, an archive, or a sheet of paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from labctl.outcomes import Report
+from labctl.reports import wording
+from labctl.reports.plain import one_line, plain
+
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+def render(report: Report) -> str:
+    """The whole page. Everything in it is escaped; it holds no script and asks no other machine for anything."""
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters |= {"plain": plain, "line": one_line, "brief": wording.brief}
+    sentence, command = wording.next_step(report)
+    template = page.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(report=report, wording=wording, sentence=sentence, command=command) + "\n"

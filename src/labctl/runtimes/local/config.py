@@ -1,0 +1,114 @@
+"""supervisord's configuration for a session. Values of lab files go into launch files, never into supervisord's syntax."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+
+from labctl.plan import Plan, ServicePlan
+from labctl.runtimes.local import environment
+from labctl.runtimes.local.folder import SessionFolder, write_atomically
+
+_LAUNCH = Path(__file__).with_name("launch.py")
+_RETRIES = 3
+_RESTART = {"no": "false", "on-failure": "unexpected", "always": "true"}
+
+_HEAD = """\
+[supervisord]
+logfile=logs/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
+pidfile=supervisord.pid
+childlogdir=logs
+nocleanup=true
+umask=077
+minfds=256
+minprocs=16
+
+[unix_http_server]
+file=supervisor.sock
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+
+def write(plan: Plan, folder: SessionFolder, venvs: dict[str, str]) -> None:
+    """Write supervisord.conf and one launch file a service; `venvs` maps names of environments to their folders."""
+    launches = {service.name: _launch(plan, service, folder, venvs) for service in plan.services}
+    for name, text in launches.items():
+        file = folder.root / _launch_file(name, text)
+        if not file.exists():
+            write_atomically(file, text)
+    kept = {_launch_file(name, text) for name, text in launches.items()}
+    write_atomically(folder.conf, render(plan, launches))
+    for file in folder.launches.iterdir():
+        if f"run/{file.name}" not in kept:
+            file.unlink(missing_ok=True)
+
+
+def render(plan: Plan, launches: dict[str, str]) -> str:
+    """The text of supervisord.conf. A service's section changes exactly when its launch file or its policy does."""
+    sections = [
+        _program(plan, service, _launch_file(service.name, launches[service.name])) for service in plan.services
+    ]
+    return "\n".join([_HEAD, *sections])
+
+
+def is_job(plan: Plan, service: ServicePlan) -> bool:
+    """Whether the service is meant to end: it is never restarted, or another one waits for its completion."""
+    waited_for = (
+        other.depends_on[service.name].condition for other in plan.services if service.name in other.depends_on
+    )
+    return service.restart == "no" or "service_completed_successfully" in waited_for
+
+
+def quote(word: str) -> str:
+    """A word of `command=` as supervisord reads it back: through configparser, `%` expansion and shlex.
+
+    A `#` or `;` behind a space would start a comment, even between quotes: each stands in a pair of quotes of its own.
+    """
+    quoted = shlex.quote(word)
+    for mark in "#;":
+        quoted = quoted.replace(mark, f"'\"{mark}\"'")
+    return quoted.replace("%", "%%")
+
+
+def _launch(plan: Plan, service: ServicePlan, folder: SessionFolder, venvs: dict[str, str]) -> str:
+    env = {
+        **environment.of_session(plan, folder.home),
+        **environment.of_venv(venvs.get(service.env or "")),
+        **service.environment,
+        "LABCTL_SERVICE": service.name,
+    }
+    return json.dumps({"argv": service.command, "cwd": plan.workspace.path, "env": env}, sort_keys=True, indent=1)
+
+
+def _launch_file(name: str, text: str) -> str:
+    return f"run/{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+
+
+def _program(plan: Plan, service: ServicePlan, launch_file: str) -> str:
+    job = is_job(plan, service)
+    command = [sys.executable, "-I", "-S", str(_LAUNCH), launch_file]
+    settings = {
+        "command": " ".join(map(quote, command)),
+        "autostart": "false",
+        "autorestart": "false" if job else _RESTART[service.restart],
+        # a job may end at once; anything else that does so is retried with supervisord's back-off, then FATAL
+        "startsecs": 0 if job else 1,
+        "startretries": 0 if job else _RETRIES,
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "stopwaitsecs": math.ceil(service.stop_grace_period),
+        "redirect_stderr": "true",
+        "stdout_logfile": f"logs/{service.name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 2,
+    }
+    return "\n".join([f"[program:{service.name}]", *(f"{key}={value}" for key, value in settings.items()), ""])

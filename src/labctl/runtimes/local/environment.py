@@ -1,0 +1,56 @@
+"""The environment variables that services and commands run with, built from scratch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from labctl.plan import Plan
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KEPT = frozenset(
+    "HOME USER LOGNAME LANG LANGUAGE TZ TMPDIR TERM"
+    " SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
+    " HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy"
+    " HF_HOME HF_ENDPOINT HF_TOKEN".split()
+)
+
+
+def of_host(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What is taken over from the user's own environment: home, language, proxies, certificates, the model hub."""
+    environ = os.environ if environ is None else environ
+    kept = {name: value for name, value in environ.items() if name in _KEPT or name.startswith("LC_")}
+    return {"LANG": "C.UTF-8", **kept, "PATH": _path(None)}
+
+
+def of_session(plan: Plan, home: Path) -> dict[str, str]:
+    """What every process of the session is told: whose it is, its GPUs, its model, where the services are."""
+    values = {
+        "LABCTL_SESSION": plan.session,
+        "LABCTL_HOME": str(home),
+        "LABCTL_LAB": plan.lab,
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUDA_VISIBLE_DEVICES": ",".join(gpu.uuid for gpu in plan.allocation.gpus) if plan.allocation else "",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if plan.model_path:
+        values["MODEL_PATH"] = plan.model_path
+        if Path(plan.model_path).is_absolute():
+            values["HF_HUB_OFFLINE"] = "1"
+    for service in plan.services:
+        for port in list(service.ports.values())[:1]:
+            values[f"LABCTL_URL_{service.name.upper().replace('-', '_')}"] = f"http://127.0.0.1:{port}"
+    return values
+
+
+def of_venv(venv: str | None) -> dict[str, str]:
+    """What puts the commands of a virtual environment first; without one, the system's."""
+    values = {"PATH": _path(venv)}
+    return {**values, "VIRTUAL_ENV": venv} if venv else values
+
+
+def _path(venv: str | None) -> str:
+    # base_prefix last: labctl's own Python, without labctl's packages, where the system brings none
+    return ":".join([*([f"{venv}/bin"] if venv else []), _SYSTEM_PATH, f"{sys.base_prefix}/bin"])

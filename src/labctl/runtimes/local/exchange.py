@@ -1,0 +1,109 @@
+"""One HTTP exchange with a loopback port within a deadline, whatever the other side does.
+
+The standard library's client, because a probe must cost milliseconds: no proxies, no redirects, no cookies.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.runtimes.local.ports import LOOPBACK
+
+
+class NoAnswer(Exception):
+    """Nothing that can be used came back; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Header names are lower case; `truncated`: the body was longer than asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool
+
+
+def exchange(
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_s: float,
+    max_bytes: int,
+) -> Answer:
+    """The answer. `timeout_s` bounds connection, headers and body together. Raises NoAnswer."""
+    connection = _Connection(port, timeout_s)
+    try:
+        connection.request(method, path, body=body, headers=dict(headers or {}))
+        response = connection.getresponse()
+        data = _read(response, max_bytes + 1)
+    except TimeoutError as error:
+        raise NoAnswer(f"no complete answer within {timeout_s:g}s") from error
+    except ConnectionRefusedError as error:
+        raise NoAnswer(f"nothing listens on port {port}") from error
+    except OSError as error:
+        raise NoAnswer(f"the connection broke: {error.strerror or error}") from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise NoAnswer(f"the answer is not HTTP: {type(error).__name__} {str(error)[:200]}".rstrip()) from error
+    finally:
+        connection.close()
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(status=response.status, headers=headers, body=data[:max_bytes], truncated=len(data) > max_bytes)
+
+
+def connects(port: int, timeout_s: float) -> None:
+    """Return when something accepts connections on the port. Raises NoAnswer."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=timeout_s).close()
+    except OSError as error:
+        raise NoAnswer(f"nothing accepts connections on port {port}") from error
+
+
+def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
+    parts = []
+    while limit > 0 and (part := response.read1(min(limit, 65536))):
+        parts.append(part)
+        limit -= len(part)
+    response.close()
+    return b"".join(parts)
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, port: int, timeout_s: float) -> None:
+        super().__init__(LOOPBACK, port)
+        self._deadline = time.monotonic() + timeout_s
+
+    def connect(self) -> None:
+        self.sock = _DeadlineSocket(socket.AF_INET, socket.SOCK_STREAM)
+        self.sock.deadline = self._deadline
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.settimeout(self.sock.left())
+        self.sock.connect((self.host, self.port))
+
+
+class _DeadlineSocket(socket.socket):
+    """Every send and receive gets what is left until the deadline, so that a slow drip cannot go on for ever."""
+
+    deadline = 0.0
+
+    def left(self) -> float:
+        seconds = self.deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+    def recv_into(self, *arguments: Any, **named: Any) -> int:
+        self.settimeout(self.left())
+        return super().recv_into(*arguments, **named)
+
+    def sendall(self, *arguments: Any, **named: Any) -> None:
+        self.settimeout(self.left())
+        super().sendall(*arguments, **named)

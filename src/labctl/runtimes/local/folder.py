@@ -1,0 +1,113 @@
+"""Where a session keeps its things on this host: `$LABCTL_HOME/sessions/<session>/`, readable by its owner only."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import EngineError, NotFoundError
+
+_SESSION = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFolder:
+    """The files of one session. supervisord runs in it, so that its configuration needs no absolute path."""
+
+    home: Path
+    session: str
+
+    def __post_init__(self) -> None:
+        if not _SESSION.fullmatch(self.session):
+            raise NotFoundError(f"{self.session!r} is no session id", "`labctl status` shows the sessions there are")
+
+    @property
+    def root(self) -> Path:
+        return self.home / "sessions" / self.session
+
+    @property
+    def conf(self) -> Path:
+        return self.root / "supervisord.conf"
+
+    @property
+    def socket(self) -> Path:
+        return self.root / "supervisor.sock"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def launches(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def ports(self) -> Path:
+        return self.root / "ports.json"
+
+    @property
+    def healthy(self) -> Path:
+        """Which process of each service has been seen healthy: {service: pid}."""
+        return self.root / "healthy.json"
+
+    def log(self, service: str) -> Path:
+        """The newest log file of a service."""
+        return self.logs / f"{service}.log"
+
+    def create(self) -> None:
+        """Make the folder, for its owner only. Raises EngineError when it belongs to somebody else."""
+        for folder in (self.root, self.logs, self.launches):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = self.root.stat().st_uid
+        if owner != os.getuid():
+            raise EngineError(f"{self.root} belongs to user {owner}", "give labctl a LABCTL_HOME of your own")
+        self.root.chmod(0o700)
+
+    @contextmanager
+    def lock(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Only one labctl at a time changes a session; `waiting` is called when another one is at it."""
+        with locked(self.root / "lock", waiting):
+            yield
+
+
+@contextmanager
+def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
+    """Hold an exclusive lock on `file`; yields its descriptor. The kernel frees it when the holders die, however they die."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write `text` to `file` so that a reader, or a kill, sees the old content or the new one; owner only."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(text)
+        beside.replace(file)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The JSON object in `file`; empty when there is none, or when it is damaged: all such files can be made again."""
+    try:
+        values = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

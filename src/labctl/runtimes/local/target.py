@@ -1,0 +1,116 @@
+"""The local session as checks see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labctl.runtimes.local import commands, environment, files, logs
+from labctl.runtimes.local.exchange import NoAnswer, exchange
+from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.local.ports import LOOPBACK
+from labctl.runtimes.local.supervisor import Supervisor
+from labctl.target import (
+    MAX_FILE_BYTES,
+    MAX_OUTPUT_BYTES,
+    CannotLook,
+    CommandResult,
+    FileInfo,
+    Request,
+    Response,
+    TargetSpec,
+    Unreachable,
+)
+
+_LOG_LINES = 5
+
+
+def connect(**handle: Any) -> LocalTarget:
+    """The target of the session that `handle` describes; what `TargetSpec.factory` names."""
+    return LocalTarget(handle)
+
+
+class LocalTarget:
+    """Implements `labctl.target.Target` for processes of this user."""
+
+    def __init__(self, handle: Mapping[str, Any]) -> None:
+        self._handle = dict(handle)
+        self._workspace = Path(handle["workspace"])
+        self._trusted = [Path(folder) for folder in (handle["lab_path"], handle["models"], *handle["model_paths"])]
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        max_output_bytes: int = MAX_OUTPUT_BYTES,
+    ) -> CommandResult:
+        return commands.run(
+            command,
+            env={**environment.of_host(), **self._handle["environment"], **(env or {})},
+            cwd=str(self._workspace),
+            timeout_s=timeout_s,
+            stdin=stdin,
+            max_output_bytes=max_output_bytes,
+        )
+
+    def read(self, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+        return files.read(path, self._workspace, self._trusted, max_bytes)
+
+    def find(self, pattern: str) -> list[FileInfo]:
+        return files.find(pattern, self._workspace)
+
+    def request(self, request: Request) -> Response:
+        port = self._port(request.service, request.port)
+        started = time.monotonic()
+        try:
+            answer = exchange(
+                port,
+                request.path,
+                method=request.method,
+                headers=request.headers,
+                body=request.body,
+                timeout_s=request.timeout_s,
+                max_bytes=request.max_bytes,
+            )
+        except NoAnswer as error:
+            self._blame(request, str(error))
+            raise AssertionError from error
+        return Response(
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            duration_s=time.monotonic() - started,
+            truncated=answer.truncated,
+        )
+
+    def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
+        self._service(service)
+        return logs.tail(self._folder.log(service), max_bytes)
+
+    def url(self, service: str, port: str | None = None) -> str:
+        return f"http://{LOOPBACK}:{self._port(service, port)}"
+
+    def spec(self) -> TargetSpec:
+        return TargetSpec(factory=f"{__name__}:connect", arguments=self._handle)
+
+    @property
+    def _folder(self) -> SessionFolder:
+        return SessionFolder(Path(self._handle["home"]), self._handle["session"])
+
+    def _service(self, name: str) -> Mapping[str, Any]:
+        services: Mapping[str, Mapping[str, Any]] = self._handle["services"]
+        if name not in services:
+            raise CannotLook(f"the session has no service {name!r}; it has {', '.join(services) or 'none'}")
+        return services[name]
+
+    def _port(self, service: str, port: str | None) -> int:
+        ports: Mapping[str, int] = self._service(service)["ports"]
+        name = port or next(iter(ports), None)
+        if name is None or name not in ports:
+            raise CannotLook(f"service {service!r} has no port {port or ''}; it has {', '.join(ports) or 'none'}")
+        return ports[name]

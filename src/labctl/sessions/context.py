@@ -1,0 +1,24 @@
+"""What every session function is handed: settings, store, runtimes, clock. Nothing here is looked up behind its back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from labctl.settings import Settings
+from labctl.store.store import Store
+
+if TYPE_CHECKING:
+    from labctl.runtimes.base import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """`runtime` makes the runtime with this name; `now` is the time in UTC."""
+
+    settings: Settings
+    store: Store
+    runtime: Callable[[str], Runtime]
+    now: Callable[[], datetime]

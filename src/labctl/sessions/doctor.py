@@ -1,0 +1,134 @@
+"""`doctor`: every prerequisite, found or not, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.errors import LabctlError
+from labctl.labs import catalog
+from labctl.sessions.context import Context
+from labctl.units import format_mib
+
+MIN_DISK_MIB = 8 * 1024
+MIN_MEMORY_MIB = 4 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`ok` is None for something that is only good to have."""
+
+    name: str
+    ok: bool | None
+    detail: str
+    remedy: str = ""
+
+
+def examine(ctx: Context) -> list[Finding]:
+    """What was found on this machine, necessary things first. Never raises for what is missing: that is a finding."""
+    return [_python(), _uv(), _home(ctx), _disk(ctx), _memory(), _database(ctx), _labs(ctx), _gpu(ctx), _compiler()]
+
+
+def healthy(findings: list[Finding]) -> bool:
+    return all(finding.ok is not False for finding in findings)
+
+
+def _python() -> Finding:
+    return Finding(name="Python", ok=True, detail=f"{platform.python_version()} on {platform.machine()}")
+
+
+def _uv() -> Finding:
+    import uv
+
+    try:
+        return Finding(name="uv", ok=True, detail=uv.find_uv_bin())
+    except FileNotFoundError:
+        return Finding(
+            name="uv",
+            ok=False,
+            detail="its program is not beside the package",
+            remedy="pip install --force-reinstall uv",
+        )
+
+
+def _home(ctx: Context) -> Finding:
+    home = ctx.settings.home
+    place = _existing(home)
+    if os.access(place, os.W_OK):
+        return Finding(name="LABCTL_HOME", ok=True, detail=str(home))
+    return Finding(
+        name="LABCTL_HOME", ok=False, detail=f"{place} cannot be written", remedy="export LABCTL_HOME=~/labctl-home"
+    )
+
+
+def _disk(ctx: Context) -> Finding:
+    free = shutil.disk_usage(_existing(ctx.settings.home)).free // (1024 * 1024)
+    enough = free >= MIN_DISK_MIB
+    remedy = (
+        ""
+        if enough
+        else f"free some space (the larger labs need {format_mib(MIN_DISK_MIB)}), or set LABCTL_HOME to another disk"
+    )
+    return Finding(name="disk", ok=enough, detail=f"{format_mib(free)} free", remedy=remedy)
+
+
+def _memory() -> Finding:
+    import psutil
+
+    available = psutil.virtual_memory().available // (1024 * 1024)
+    enough = available >= MIN_MEMORY_MIB
+    remedy = "" if enough else "end other programs, or run the small labs of stage 1"
+    return Finding(name="memory", ok=enough, detail=f"{format_mib(available)} available", remedy=remedy)
+
+
+def _database(ctx: Context) -> Finding:
+    try:
+        live = len(ctx.store.sessions(live=True))
+    except LabctlError as error:
+        return Finding(name="database", ok=False, detail=error.what, remedy=error.hint)
+    return Finding(name="database", ok=True, detail=f"{live} live session{'s' if live != 1 else ''}")
+
+
+def _labs(ctx: Context) -> Finding:
+    rows = catalog.summaries(ctx.settings.labs)
+    broken = [row.id for row in rows if row.problem]
+    if broken:
+        return Finding(
+            name="labs", ok=False, detail=f"cannot be read: {', '.join(broken)}", remedy="labctl lab validate"
+        )
+    return Finding(
+        name="labs",
+        ok=bool(rows),
+        detail=f"{len(rows)} found",
+        remedy="" if rows else "set LABCTL_LABS to a folder of labs",
+    )
+
+
+def _gpu(ctx: Context) -> Finding:
+    try:
+        inventory = ctx.runtime(ctx.settings.runtime).gpus()
+    except LabctlError as error:
+        return Finding(name="GPU", ok=False, detail=error.what, remedy=error.hint)
+    if not inventory.gpus:
+        return Finding(
+            name="GPU", ok=None, detail=inventory.problem or "none", remedy="labs run with --profile cpu meanwhile"
+        )
+    names = ", ".join(gpu.name for gpu in inventory.gpus)
+    ill = [reason for gpu in inventory.gpus for reason in gpu.health.reasons]
+    return Finding(name="GPU", ok=not ill, detail=names, remedy="; ".join(ill))
+
+
+def _compiler() -> Finding:
+    found = shutil.which("gcc") or shutil.which("cc")
+    remedy = "" if found else "sudo apt-get install gcc (some packages compile kernels when they first run)"
+    return Finding(name="C compiler", ok=True if found else None, detail=found or "none", remedy=remedy)
+
+
+def _existing(path: Path) -> Path:
+    """`path`, or its nearest ancestor that exists."""
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,30 @@
+"""`reset`: the starter's files back, after a dated copy of what the learner has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.labs import catalog
+from labctl.sessions import workspace as workspaces
+from labctl.sessions.context import Context
+from labctl.store.lock import session_lock
+from labctl.store.records import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """What `reset` did: where the learner's files are kept, and which starter files are back."""
+
+    copy: Path
+    restored: tuple[str, ...]
+
+
+def reset(ctx: Context, session: Session, files: list[str]) -> Reset:
+    """Put back `files` (all when empty). Raises NotFoundError for a file that the starter does not have."""
+    lab = catalog.find(session.lab, ctx.settings.labs)
+    place = Path(session.workspace)
+    with session_lock(ctx.settings.home, session.id):
+        workspaces.check(lab, files)
+        copy = workspaces.keep_copy(place, ctx.now())
+        return Reset(copy=copy, restored=tuple(workspaces.restore(lab, place, files)))

@@ -1,0 +1,188 @@
+"""`up`: bring a learner's session of a lab to its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl import __version__
+from labctl.errors import LabctlError, PreflightError, UsageError
+from labctl.labs import catalog
+from labctl.labs.digest import fingerprint
+from labctl.names import session_id
+from labctl.sessions import workspace as workspaces
+from labctl.sessions.context import Context
+from labctl.sessions.view import SessionView, view, with_changes
+from labctl.store.lock import session_lock
+from labctl.store.records import Session, SessionState, iso
+
+if TYPE_CHECKING:
+    from labctl.gpus.inventory import Allocation
+    from labctl.labs.lab import Lab
+    from labctl.plan import Plan, ProfileName
+    from labctl.runtimes.base import Progress, Runtime
+
+DEFAULT_TTL_S = 8 * 3600.0
+HEALTHY = ("running", "exited")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpRequest:
+    """What the learner asked for; None leaves the choice to the running session, the settings or labctl."""
+
+    lab: str
+    learner: str
+    runtime: str | None = None
+    profile: str | None = None
+    workspace: Path | None = None
+    ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan with the runtime that will carry it out; nothing has been changed yet."""
+
+    runtime: Runtime
+    plan: Plan
+    workspace: Path
+    fingerprint: str
+    before: Session | None
+
+
+def up(
+    ctx: Context, request: UpRequest, progress: Progress, *, waiting: Callable[[], None] = lambda: None
+) -> SessionView:
+    """Start the session, or mend what is wrong with it; `changed` is empty when there was nothing to do.
+
+    Raises PreflightError, UnhealthyError, EngineError, LabFileError, NotFoundError, UsageError.
+    """
+    folder = catalog.find(request.lab, ctx.settings.labs)
+    session = session_id(folder.name, request.learner)
+    with session_lock(ctx.settings.home, session, waiting=waiting):
+        nothing = _nothing_to_do(ctx, request, session, folder)
+        return nothing if nothing else _start(ctx, request, prepare(ctx, request), progress)
+
+
+def prepare(ctx: Context, request: UpRequest) -> Prepared:
+    """Choose runtime, profile, GPUs and places, and plan. Changes nothing but the ports that the runtime reserves."""
+    from labctl.labs import lab as labs
+    from labctl.plan import plan
+
+    folder = catalog.find(request.lab, ctx.settings.labs)
+    before = ctx.store.session(session_id(folder.name, request.learner))
+    live = before if before and before.live else None
+    runtime = ctx.runtime(_runtime_name(ctx, request, live))
+    lab = labs.load_folder(folder)
+    workspace = _workspace(ctx, request, before, lab.id)
+    profile, allocation = _size(ctx, request, live, lab, runtime)
+    layout = runtime.layout(lab, session_id(lab.id, request.learner), workspace)
+    made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
+    mark = _fingerprint(folder, runtime.name, profile, workspace)
+    return Prepared(runtime=runtime, plan=made, workspace=workspace, fingerprint=mark, before=before)
+
+
+def changes(prepared: Prepared) -> list[str]:
+    """What `up` would do now, in words; empty when the session already runs as planned."""
+    starter = [] if (prepared.workspace / workspaces.MARKER).is_file() else [f"make the workspace {prepared.workspace}"]
+    return starter + prepared.runtime.changes(prepared.plan)
+
+
+def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> SessionView | None:
+    """The session as it is, when it runs exactly what `up` would start; the quick way out of a second `up`."""
+    session = ctx.store.session(id)
+    if session is None or session.state is not SessionState.RUNNING or session.expired(ctx.now()):
+        return None
+    same_runtime = request.runtime in (None, session.runtime)
+    same_profile = request.profile in (None, session.profile)
+    same_place = request.workspace is None or request.workspace.absolute() == Path(session.workspace)
+    if not (same_runtime and same_profile and same_place and request.ttl_s is None):
+        return None
+    now = _fingerprint(folder, session.runtime, session.profile, Path(session.workspace))
+    if now != session.fingerprint or not Path(session.workspace).is_dir():
+        return None
+    seen = view(ctx, session)
+    healthy = all(service.state.value in HEALTHY for service in seen.services)
+    return seen if healthy and not seen.note else None
+
+
+def _start(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progress) -> SessionView:
+    plan, runtime = prepared.plan, prepared.runtime
+    problems = runtime.preflight(plan)
+    if problems:
+        raise PreflightError(
+            "; ".join(problem.what for problem in problems), _joined(problem.hint for problem in problems)
+        )
+    made = workspaces.create(Path(plan.lab_path), prepared.workspace, plan.session)
+    session = ctx.store.put(_record(ctx, request, prepared))
+    expires = iso(session.expires_at) if session.expires_at else None
+    try:
+        started = runtime.up(plan, progress, expires_at=expires)
+    except LabctlError as error:
+        ctx.store.set_state(session, SessionState.FAILED, error.what)
+        raise
+    session = replace(session, state=SessionState.RUNNING, handle=started.handle, fingerprint=prepared.fingerprint)
+    ctx.store.put(session)
+    return with_changes(view(ctx, session), (*(["workspace"] if made else []), *started.changed))
+
+
+def _record(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
+    """The session as STARTING, with a handle that `down` can use should this process die now."""
+    plan, before = prepared.plan, prepared.before
+    live = before if before and before.live else None
+    now = ctx.now()
+    keeps_expiry = live is not None and request.ttl_s is None and not live.expired(now)
+    expires = live.expires_at if live and keeps_expiry else now + timedelta(seconds=request.ttl_s or DEFAULT_TTL_S)
+    held = plan.allocation.gpus if plan.allocation else ()
+    return Session(
+        id=plan.session,
+        lab=plan.lab,
+        learner=plan.learner,
+        runtime=prepared.runtime.name,
+        profile=plan.profile,
+        state=SessionState.STARTING,
+        workspace=str(prepared.workspace),
+        created_at=live.created_at if live else now,
+        expires_at=expires,
+        handle=live.handle if live and live.handle else {"session": plan.session},
+        gpus=tuple(asdict(gpu) for gpu in held),
+    )
+
+
+def _runtime_name(ctx: Context, request: UpRequest, live: Session | None) -> str:
+    if live and request.runtime not in (None, live.runtime):
+        raise UsageError(
+            f"{live.id} runs on {live.runtime}, not {request.runtime}", f"end it first: `labctl down {live.lab}`"
+        )
+    return live.runtime if live else request.runtime or ctx.settings.runtime
+
+
+def _workspace(ctx: Context, request: UpRequest, before: Session | None, lab: str) -> Path:
+    if request.workspace is None:
+        if before:
+            return Path(before.workspace)
+        name = lab if request.learner == ctx.settings.learner else f"{lab}@{request.learner}"
+        return ctx.settings.workspaces / name
+    chosen = request.workspace.expanduser().absolute()
+    if before and before.live and chosen != Path(before.workspace):
+        raise UsageError(f"{before.id} already works in {before.workspace}", f"end it first: `labctl down {lab}`")
+    return chosen
+
+
+def _size(
+    ctx: Context, request: UpRequest, live: Session | None, lab: Lab, runtime: Runtime
+) -> tuple[ProfileName, Allocation | None]:
+    from labctl.sessions.gpus import allocate
+
+    wanted = request.profile or (live.profile if live else None) or ctx.settings.profile
+    return allocate(ctx, lab, runtime, wanted, held_by=live)
+
+
+def _fingerprint(folder: Path, runtime: str, profile: str, workspace: Path) -> str:
+    return fingerprint(folder, catalog.builtin_folder(), (__version__, runtime, profile, str(workspace)))
+
+
+def _joined(hints: Any) -> str:
+    return "; ".join(hint for hint in hints if hint)

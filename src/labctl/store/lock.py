@@ -1,0 +1,44 @@
+"""One labctl process at a time works on a session. The kernel lets go of the lock when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def session_lock(home: Path, session: str, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the session's lock; `waiting` is called once when somebody else has it and we wait for them."""
+    with _opened(home, session) as handle:
+        if not _try(handle):
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def is_locked(home: Path, session: str) -> bool:
+    """Whether another process works on the session right now."""
+    with _opened(home, session) as handle:
+        return not _try(handle)
+
+
+@contextmanager
+def _opened(home: Path, session: str) -> Iterator[int]:
+    folder = home / "locks"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder / f"{session}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _try(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

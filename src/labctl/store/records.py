@@ -1,0 +1,75 @@
+"""What the store keeps: plain rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class SessionState(StrEnum):
+    """Where a session stands. STARTING without a live `up` means that one was interrupted; `up` finishes it."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One running instance of a lab for one learner on one runtime.
+
+    `handle` is what the runtime needs to find it again; `fingerprint` changes when anything `up` depends on changes;
+    `expires_at` is None for a session that never expires; times are UTC.
+    """
+
+    id: str
+    lab: str
+    learner: str
+    runtime: str
+    profile: str
+    state: SessionState
+    workspace: str
+    created_at: datetime
+    cohort: str | None = None
+    expires_at: datetime | None = None
+    idle_timeout_s: float | None = None
+    handle: Mapping[str, Any] = field(default_factory=dict)
+    gpus: tuple[Mapping[str, Any], ...] = ()
+    fingerprint: str = ""
+    detail: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it may hold anything: processes, containers, GPUs."""
+        return self.state is not SessionState.STOPPED
+
+    def expired(self, now: datetime) -> bool:
+        return self.live and self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A learner's best verification of a lab so far."""
+
+    lab: str
+    score: int
+    max_score: int
+
+    @property
+    def passed(self) -> bool:
+        return self.score == self.max_score
+
+
+def iso(moment: datetime) -> str:
+    """UTC, to the second: 2026-11-21T20:40:00Z. Sorts as text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> datetime:
+    """The inverse of `iso`."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

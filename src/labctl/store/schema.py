@@ -1,0 +1,119 @@
+"""The tables, and how an older database becomes a newer one. SQLAlchemy Core, so that PostgreSQL serves as well as SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from labctl.errors import EngineError
+from labctl.store.url import sqlite_path
+
+VERSION = 1
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "meta", metadata, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("lab", sa.Text, nullable=False, index=True),
+    sa.Column("learner", sa.Text, nullable=False),
+    sa.Column("cohort", sa.Text),
+    sa.Column("runtime", sa.Text, nullable=False),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, index=True),
+    sa.Column("workspace", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Text),
+    sa.Column("idle_timeout_s", sa.Float),
+    sa.Column("handle", sa.Text, nullable=False),
+    sa.Column("gpus", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("session", sa.Text, nullable=False, index=True),
+    sa.Column("lab", sa.Text, nullable=False),
+    sa.Column("learner", sa.Text, nullable=False, index=True),
+    sa.Column("started_at", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("max_score", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+UPGRADES: dict[int, Callable[[sa.Connection], None]] = {}
+"""From version N to N + 1. Version 1 is the first, so there is none yet."""
+
+
+def open_engine(url: str) -> sa.Engine:
+    """A connection pool to the database at `url`, its tables there and of this version. Raises EngineError."""
+    path = sqlite_path(url)
+    if path is not None:
+        _make_folder(path.parent)
+    try:
+        engine = sa.create_engine(url, connect_args={"timeout": 30} if path else {})
+        if path is not None:
+            sa.event.listen(engine, "connect", _pragmas)
+            sa.event.listen(engine, "begin", _take_write_lock)
+        with engine.begin() as connection:
+            _upgrade(connection)
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        raise EngineError(f"the database {_shown(url)} cannot be used: {_first_line(error)}", _remedy(path)) from error
+    return engine
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    if not sa.inspect(connection).has_table("meta"):
+        metadata.create_all(connection)
+        connection.execute(meta.insert().values(key="version", value=str(VERSION)))
+        return
+    found = int(connection.execute(sa.select(meta.c.value).where(meta.c.key == "version")).scalar_one())
+    if found > VERSION:
+        raise EngineError(
+            f"the database has schema version {found}; this labctl knows {VERSION}",
+            "upgrade labctl, or point LABCTL_HOME at another folder",
+        )
+    for version in range(found, VERSION):
+        UPGRADES[version](connection)
+    connection.execute(meta.update().where(meta.c.key == "version").values(value=str(VERSION)))
+
+
+def _pragmas(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # type: ignore[attr-defined]  # SQLAlchemy's own recipe: transactions are ours
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=30000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _take_write_lock(connection: sa.Connection) -> None:
+    """At once, not at the first write: two processes then never both read before either writes."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _shown(url: str) -> str:
+    return sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
+
+
+def _remedy(path: Path | None) -> str:
+    if path is None:
+        return "check LABCTL_DATABASE_URL and that the server runs; `labctl doctor` shows the setting"
+    return f"move {path} aside and run the command again; sessions are found again by `labctl gc`"

@@ -1,0 +1,125 @@
+"""The one store: sessions and reports. Reading SQLite takes the standard library only, writing loads SQLAlchemy.
+
+Reading is what `list`, `status` and an `up` with nothing to do wait for, and importing SQLAlchemy costs more than all of
+their work. The queries are the same text for both.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields, replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from labctl.errors import EngineError
+from labctl.settings import Settings
+from labctl.store.records import Progress, Session, SessionState, iso, moment
+from labctl.store.url import database_url, sqlite_path
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from labctl.outcomes import Report
+
+_ONE = "SELECT * FROM sessions WHERE id = :id"
+_ALL = "SELECT * FROM sessions ORDER BY created_at, id"
+_LIVE = "SELECT * FROM sessions WHERE state <> 'STOPPED' ORDER BY created_at, id"
+_PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score ORDER BY lab"
+_REPORTS = "SELECT body FROM reports WHERE session = :session ORDER BY id DESC LIMIT :limit"
+
+
+class Store:
+    """Sessions and reports of one LABCTL_HOME (or one shared database). Safe to use from several processes at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = database_url(settings)
+        self._engine: sa.Engine | None = None
+
+    def session(self, id: str) -> Session | None:
+        """The session with this id, live or stopped."""
+        rows = self._read(_ONE, {"id": id})
+        return _session(rows[0]) if rows else None
+
+    def sessions(self, *, live: bool = False) -> list[Session]:
+        """Every session, oldest first; only those that may hold something when `live`."""
+        return [_session(row) for row in self._read(_LIVE if live else _ALL, {})]
+
+    def progress(self, learner: str) -> dict[str, Progress]:
+        """Best score of each lab that this learner has verified."""
+        return {row["lab"]: Progress(**row) for row in self._read(_PROGRESS, {"learner": learner})}
+
+    def reports(self, session: str, *, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest reports of a session as JSON values, newest first."""
+        return [json.loads(row["body"]) for row in self._read(_REPORTS, {"session": session, "limit": limit})]
+
+    def put(self, session: Session) -> Session:
+        """Insert or replace a session."""
+        values = _row(session)
+        with self._write() as (connection, schema):
+            table = schema.sessions
+            updated = connection.execute(table.update().where(table.c.id == session.id).values(values))
+            if updated.rowcount == 0:
+                connection.execute(table.insert().values(values))
+        return session
+
+    def set_state(self, session: Session, state: SessionState, detail: str = "") -> Session:
+        """The session in its new state, stored."""
+        return self.put(replace(session, state=state, detail=detail))
+
+    def add_report(self, report: Report) -> None:
+        """Keep a report; every attempt is kept."""
+        body = report.to_json()
+        columns = ("session", "lab", "learner", "started_at", "outcome", "score", "max_score")
+        with self._write() as (connection, schema):
+            values = {name: body[name] for name in columns} | {"body": json.dumps(body)}
+            connection.execute(schema.reports.insert().values(values))
+
+    def _read(self, query: str, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        path = sqlite_path(self.url)
+        if path is None:
+            with self._write() as (connection, schema):
+                return [dict(row) for row in connection.execute(schema.sa.text(query), dict(values)).mappings()]
+        if not path.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(path, timeout=30)) as connection:
+                connection.row_factory = sqlite3.Row
+                return [dict(row) for row in connection.execute(query, dict(values))]
+        except sqlite3.Error as error:
+            if "no such table" in str(error):  # an interrupted first run
+                return []
+            raise EngineError(
+                f"the database {path} cannot be read: {error}",
+                "move it aside and run the command again; sessions are found again by `labctl gc`",
+            ) from error
+
+    @contextmanager
+    def _write(self) -> Iterator[tuple[sa.Connection, ModuleType]]:
+        from labctl.store import schema  # loads SQLAlchemy: only here
+
+        self._engine = self._engine or schema.open_engine(self.url)
+        with self._engine.begin() as connection:
+            yield connection, schema
+
+
+def _session(row: Mapping[str, Any]) -> Session:
+    values = {field.name: row[field.name] for field in fields(Session)}
+    values["state"] = SessionState(row["state"])
+    values["created_at"] = moment(row["created_at"])
+    values["expires_at"] = moment(row["expires_at"]) if row["expires_at"] else None
+    values["handle"] = json.loads(row["handle"])
+    values["gpus"] = tuple(json.loads(row["gpus"]))
+    return Session(**values)
+
+
+def _row(session: Session) -> dict[str, Any]:
+    values = {field.name: getattr(session, field.name) for field in fields(session)}
+    values["state"] = session.state.value
+    values["created_at"] = iso(session.created_at)
+    values["expires_at"] = iso(session.expires_at) if session.expires_at else None
+    values["handle"] = json.dumps(dict(session.handle))
+    values["gpus"] = json.dumps([dict(gpu) for gpu in session.gpus])
+    return values
