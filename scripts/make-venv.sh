@@ -18,29 +18,12 @@ find_python() {
 
 # pip's index settings hold for uv too: a company's mirror is configured once.
 uv_settings_from_pip() {
-  .venv/bin/python - <<'PY'
-import os, shlex, subprocess, sys
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+  PYTHONPATH=src .venv/bin/python - <<'PY'
+import shlex
+from labctl.runtimes.local.index import for_uv
 
-listing = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
-config = {}
-for line in listing.splitlines():
-    key, _, value = line.partition("=")
-    config[key.rpartition(".")[2]] = value.strip("'\"")
-
-def there(url):
-    return not url.startswith("file:") or os.path.isdir(url2pathname(urlsplit(url).path))
-
-names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
-for option, name in names.items():
-    value = os.environ.get("PIP_" + option.upper().replace("-", "_")) or config.get(option)
-    kept = [url for url in (value or "").split() if there(url)]
-    if kept and not os.environ.get(name):
-        separator = "," if name == "UV_FIND_LINKS" else " "
-        print(f"export {name}={shlex.quote(separator.join(kept))}")
-if (os.environ.get("PIP_CERT") or config.get("cert")) and not os.environ.get("UV_SYSTEM_CERTS"):
-    print("export UV_SYSTEM_CERTS=1")
+for name, value in for_uv().items():
+    print(f"export {name}={shlex.quote(value)}")
 PY
 }
 

@@ -22,6 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 SEED = 0
 EPOCHS = 12
@@ -46,6 +47,7 @@ def main(out: Path) -> int:
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    logging.disable_progress_bar()
     rows = read_rows(Path(__file__).parent / "data.jsonl")
     tokenizer = train_tokenizer(rows)
     model = new_model(tokenizer)
@@ -57,6 +59,8 @@ def main(out: Path) -> int:
         return 1
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    for file in out.iterdir():
+        file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
     return 0
 
 

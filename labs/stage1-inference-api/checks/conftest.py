@@ -10,7 +10,7 @@ import pytest
 
 
 class Api:
-    """Asks the service `api`, and reads its log, requests.log and other files of the workspace."""
+    """Asks the service `api`, and reads what it printed, requests.log and other files of the workspace."""
 
     def __init__(self, service: Any, workspace: Any) -> None:
         self._service = service
@@ -22,15 +22,14 @@ class Api:
         return self._service.request(method, path, content=content, headers={"content-type": "application/json"})
 
     def analyze(self, text: str) -> dict[str, Any]:
-        status, answer = self.post("/analyze", {"text": text})
-        assert status == 200, f"POST /analyze with {text!r} answered {status}; wanted 200"
-        wanted = isinstance(answer, dict) and {"label", "score"} <= set(answer)
-        assert wanted, f"POST /analyze answered {str(answer)[:200]}; wanted label and score"
-        return answer
+        """The label and score of a text."""
+        return self._label_and_score(self.send("POST", "/analyze", {"text": text}))
 
-    def post(self, path: str, body: Any) -> tuple[int, Any]:
-        answer = self.send("POST", path, body)
-        return answer.status, self.json(answer)
+    def seconds(self, text: str) -> float:
+        """How long one request to /analyze takes."""
+        answer = self.send("POST", "/analyze", {"text": text})
+        self._label_and_score(answer)
+        return answer.elapsed.total_seconds()
 
     def json(self, answer: Any) -> Any:
         try:
@@ -38,42 +37,33 @@ class Api:
         except ValueError:
             raise AssertionError(f"the answer is no JSON: {answer.text[:200]!r}") from None
 
-    def seconds(self, text: str) -> float:
-        """How long one request to /analyze takes."""
-        started = time.monotonic()
-        self.analyze(text)
-        return time.monotonic() - started
-
     def file(self, path: str) -> str:
-        """A text file of the workspace."""
-        try:
-            return self._workspace.read(path)
-        except FileNotFoundError:
-            raise AssertionError(f"there is no file {path} in the workspace") from None
-
-    def log(self) -> str:
-        return self.file("requests.log")
+        """A text file of the workspace; the test fails when there is none."""
+        return self._workspace.read_text(path)
 
     def logged(self, id: str, limit_s: float = 3.0) -> list[dict[str, Any]]:
         """The lines of requests.log with this id; they may come a moment after the answer."""
         deadline = time.monotonic() + limit_s
         while not (found := self._lines(id)) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return found or self._lines_of(self.log(), id)
+        return found
 
     def printed(self) -> str:
         """What the service printed."""
-        return self._service.logs()
+        return self._service.log
+
+    def _label_and_score(self, answer: Any) -> dict[str, Any]:
+        assert answer.status_code == 200, f"POST /analyze answered {answer.status_code}; wanted 200"
+        values = self.json(answer)
+        wanted = isinstance(values, dict) and {"label", "score"} <= set(values)
+        assert wanted, f"POST /analyze answered {answer.text[:200]}; wanted label and score"
+        return values
 
     def _lines(self, id: str) -> list[dict[str, Any]]:
-        try:
-            return self._lines_of(self._workspace.read("requests.log"), id)
-        except FileNotFoundError:
+        if not self._workspace.find("requests.log"):
             return []
-
-    def _lines_of(self, log: str, id: str) -> list[dict[str, Any]]:
         found = []
-        for number, line in enumerate(log.splitlines(), start=1):
+        for number, line in enumerate(self.file("requests.log").splitlines(), start=1):
             if id in line:
                 try:
                     found.append(json.loads(line))

@@ -27,10 +27,15 @@ def test_form(api: Any, case: str) -> None:
     assert kind.startswith("application/json"), f"{case}: the content type is {kind}; wanted application/json"
     answer = api.json(response)
     error = answer.get("error") if isinstance(answer, dict) else None
-    assert isinstance(error, dict), f'{case}: the answer is {str(answer)[:200]}; wanted {{"error": {{"status", "message"}}}}'
-    status = response.status
-    assert error.get("status") == status, f"{case}: error.status is {error.get('status')!r}, the answer's status {status}"
+    assert isinstance(error, dict), (
+        f'{case}: the answer is {str(answer)[:200]}; wanted {{"error": {{"status", "message"}}}}'
+    )
+    status = response.status_code
+    assert error.get("status") == status, (
+        f"{case}: error.status is {error.get('status')!r}, the answer's status {status}"
+    )
     message = error.get("message")
-    assert isinstance(message, str) and message.strip(), f"{case}: error.message is {message!r}; wanted a sentence"
+    assert isinstance(message, str), f"{case}: error.message is {message!r}; wanted a sentence"
+    assert message.strip(), f"{case}: error.message is {message!r}; wanted a sentence"
     assert SECRET not in str(answer), f"{case}: the error repeats the text that was sent"
     assert "Traceback" not in str(answer), f"{case}: the error shows a traceback"

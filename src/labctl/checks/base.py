@@ -12,6 +12,7 @@ from labctl.target import Target
 from labctl.units import parse_duration
 
 MAX_SHOWN_CHARS = 2000
+MAX_SHOWN_DEPTH = 20
 
 Duration = Annotated[
     float,
@@ -77,10 +78,22 @@ def shown(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     try:
-        text = _printable(json.dumps(value, ensure_ascii=False, default=str))
+        text = json.dumps(value, ensure_ascii=False, default=str)
     except RecursionError:
         return "a value nested too deeply to show"
-    return json.loads(text, parse_constant=str) if len(text) <= MAX_SHOWN_CHARS else shown(text)
+    return _clean(json.loads(text, parse_constant=str)) if len(text) <= MAX_SHOWN_CHARS else shown(text)
+
+
+def _clean(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return _printable(value)
+    if isinstance(value, list | dict) and depth == MAX_SHOWN_DEPTH:
+        return "…"
+    if isinstance(value, list):
+        return [_clean(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {_printable(key): _clean(item, depth + 1) for key, item in value.items()}
+    return value
 
 
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: 0x2421}

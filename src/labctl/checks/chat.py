@@ -22,7 +22,9 @@ class Message(Model):
     """One message of a conversation."""
 
     role: Literal["system", "user", "assistant"]
+    """Who says it."""
     content: str
+    """What is said."""
 
 
 class JsonReply(Model):
@@ -82,6 +84,7 @@ class ChatCheck(Asked, BaseCheck):
     port: str | None = None
     """Which of its ports; the first one when left out."""
     path: str = Field(default="/v1/chat/completions", pattern=r"^/")
+    """Where the endpoint is."""
     headers: dict[str, str] = {}
     """For example an Authorization header with the API key."""
     model: NonEmpty
@@ -89,6 +92,7 @@ class ChatCheck(Asked, BaseCheck):
     system: str | None = None
     """The system message put before each question."""
     max_tokens: int = Field(default=128, ge=1)
+    """Where a reply is cut."""
     cases: Annotated[list[Case], Field(min_length=1)] | None = None
     """Several questions, in place of one; `timeout` is for all of them together."""
     min_pass: float = Field(default=1.0, gt=0, le=1)

@@ -22,6 +22,7 @@ class CommandCheck(BaseCheck):
     env: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
     """Added to the workspace's environment."""
     stdin: str = ""
+    """What the command reads."""
     exit_code: int | list[int] = 0
     """The exit code wanted, or any of these."""
     stdout: Match | None = None

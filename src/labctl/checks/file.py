@@ -27,7 +27,9 @@ class FileCheck(BaseCheck):
     text: Match | None = None
     """What the text of a file must be (UTF-8, at most 64 MiB)."""
     min_bytes: int | None = Field(default=None, ge=0)
+    """The least size of a file."""
     max_bytes: int | None = Field(default=None, ge=0)
+    """The greatest size of a file."""
     unchanged: str | None = Field(default=None, pattern=r"^([0-9a-f]{64}|.*\{\{.*)$")
     """The sha256, in hexadecimal, that the file must still have."""
 

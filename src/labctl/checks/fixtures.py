@@ -30,7 +30,15 @@ from labctl.target import (
     connect,
 )
 
-_SAID_BY_US = (CannotLook, Unreachable, RefusedPath, Unmet)
+_SPEAK_FOR_THEMSELVES = (
+    AssertionError,
+    pytest.fail.Exception,
+    pytest.skip.Exception,
+    CannotLook,
+    Unreachable,
+    RefusedPath,
+    Unmet,
+)
 _records: dict[str, dict[str, str]] = {}
 
 
@@ -97,14 +105,9 @@ class ServiceClient:
                 timeout_s=timeout,
             )
         )
-        # The body is decoded already; with these headers httpx would decode it again.
-        kept = {name: value for name, value in response.headers.items() if name not in _TRANSFER_HEADERS}
-        answer = httpx.Response(response.status, headers=kept, content=response.body, request=asked)
+        answer = httpx.Response(response.status, headers=response.headers, content=response.body, request=asked)
         answer.elapsed = datetime.timedelta(seconds=response.duration_s)
         return answer
-
-
-_TRANSFER_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +183,7 @@ def pytest_sessionfinish() -> None:
 def _message(error: BaseException) -> str:
     """The assertion's own words, and below them what pytest found out about the values."""
     text = str(error).strip()
-    if isinstance(error, AssertionError | pytest.fail.Exception | pytest.skip.Exception | _SAID_BY_US):
+    if isinstance(error, _SPEAK_FOR_THEMSELVES):
         return text[:1000] or "an assertion without a message failed"
     return f"{type(error).__name__}: {text}"[:1000]
 

@@ -38,15 +38,21 @@ class Match(Model):
     type: JsonType | None = None
     """The JSON type of the value."""
     gt: float | None = None
+    """A number greater than this."""
     ge: float | None = None
+    """A number, this or greater."""
     lt: float | None = None
+    """A number less than this."""
     le: float | None = None
+    """A number, this or less."""
     approx: float | None = None
     """The number, give or take `tolerance`."""
     tolerance: float = Field(default=0.01, ge=0)
     """Relative to `approx`: 0.01 is one per cent."""
     min_length: int | None = Field(default=None, ge=0)
+    """A text, list or object at least this long."""
     max_length: int | None = Field(default=None, ge=0)
+    """A text, list or object at most this long."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Match:
@@ -80,13 +86,13 @@ class Match(Model):
         return ""
 
     def _text(self, value: Any) -> list[str]:
+        """What is not there (null) has no text: it does not even lack a word."""
         text = value if isinstance(value, str | list) else "" if value is None else str(value)
-        missing = [f"containing {part!r}" for part in _strings(self.contains) if part not in text]
-        present = [f"without {part!r}" for part in _strings(self.excludes) if part in text]
-        pattern = self.matches
-        if pattern is not None and not re.search(pattern, text if isinstance(text, str) else str(text)):
-            return [*missing, *present, f"matching /{pattern}/"]
-        return missing + present
+        unmet = [f"containing {part!r}" for part in _strings(self.contains) if part not in text]
+        unmet += [f"without {part!r}" for part in _strings(self.excludes) if value is None or part in text]
+        if self.matches is not None and (value is None or not re.search(self.matches, str(text))):
+            unmet.append(f"matching /{self.matches}/")
+        return unmet
 
     def _number(self, value: Any) -> list[str]:
         bounds = {">": self.gt, ">=": self.ge, "<": self.lt, "<=": self.le}

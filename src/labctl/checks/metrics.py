@@ -27,6 +27,7 @@ class MetricsCheck(BaseCheck):
     port: str | None = None
     """Which of its ports; the first one when left out."""
     path: str = Field(default="/metrics", pattern=r"^/")
+    """Where the metrics are."""
     metric: NonEmpty
     """The sample's name; a counter is found with and without its `_total`."""
     labels: dict[str, str] = {}

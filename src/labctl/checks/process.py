@@ -39,15 +39,7 @@ def run_process(
     # Within a process that bears a mark itself, the new one comes after it: who ends the outer one finds the inner too.
     started, mark = time.monotonic(), f"{os.environ.get(MARK, '')}/{uuid.uuid4().hex}"
     try:
-        process = subprocess.Popen(
-            list(command),
-            cwd=cwd,
-            env={**env, MARK: mark},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = _start(command, cwd, {**env, MARK: mark})
     except (FileNotFoundError, PermissionError) as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         return CommandResult(exit_code=code, stdout="", stderr=f"{command[0]}: {error.strerror}", duration_s=0.0)
@@ -64,6 +56,18 @@ def run_process(
         duration_s=time.monotonic() - started,
         timed_out=timed_out,
         truncated=out.truncated or err.truncated,
+    )
+
+
+def _start(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        list(command),
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
 
 

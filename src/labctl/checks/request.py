@@ -19,7 +19,9 @@ class RequestFields(Model):
     path: str = Field(default="/", pattern=r"^(/|\{\{)")
     """Path and query."""
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    """The HTTP method."""
     headers: dict[str, str] = {}
+    """Headers sent with it."""
     json_body: Any = Field(default=None, alias="json")
     """Sent as JSON, with its content type."""
     body: str | None = None

@@ -50,6 +50,8 @@ def read_tensors(target: Target, path: str, max_bytes: int) -> dict[str, Tensor]
     """Every tensor of a safetensors file by name. Raises Unmet for any other file, or for values that are no floats."""
     from safetensors import SafetensorError, deserialize
 
+    if not path.startswith("/") and any(info.size_bytes > max_bytes for info in target.find(path)):
+        raise Unmet(f"{path} is larger than the {max_bytes} bytes that are looked at")  # before that much is read
     data = read_whole(target, path, max_bytes)
     try:
         entries = deserialize(data)  # type: ignore[no-untyped-call]

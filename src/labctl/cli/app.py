@@ -57,7 +57,12 @@ _NOUNS = {"gpu": gpu.app, "lab": author.app}
 
 def _settings(name: str) -> dict[str, object]:
     """Every flag has an environment name, LABCTL_<VERB>_<FLAG>; what follows a command to run is the command's."""
-    return {"auto_envvar_prefix": f"LABCTL_{name.upper()}", "ignore_unknown_options": name == "exec"}
+    prefix = f"LABCTL_{name.upper()}"
+    return {
+        "auto_envvar_prefix": prefix,
+        "ignore_unknown_options": name == "exec",
+        "help_option_names": ["-h", "--help"],
+    }
 
 
 for name, verb in _VERBS.items():

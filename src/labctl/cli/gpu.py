@@ -107,4 +107,4 @@ def _holders(ctx: Context) -> dict[str, list[str]]:
 def _why_not(gpu: Gpu, holders: dict[str, list[str]]) -> str | None:
     from labctl.gpus.fit import Need, unfit
 
-    return unfit(gpu, Need(), holders)
+    return unfit(gpu, Need(sharing="any"), holders)

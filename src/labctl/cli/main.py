@@ -20,6 +20,7 @@ _HOST_TROUBLE = {
     errno.EDQUOT: "your disk quota is used up; free some space, or set LABCTL_HOME to another disk",
     errno.EACCES: "check the permissions, or set LABCTL_HOME to a folder of your own",
     errno.EPERM: "check the permissions, or set LABCTL_HOME to a folder of your own",
+    errno.ENOTDIR: "a file stands where a folder must be; set LABCTL_HOME to another place",
     errno.EROFS: "the disk is read-only; set LABCTL_HOME to one that can be written",
     errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -44,8 +43,10 @@ def chatter() -> Console:
 
 
 def answer_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """One JSON document on stdout, safe to look at on a terminal whatever words are in it."""
+    from labctl.reports.json_text import dump
+
+    sys.stdout.write(dump(value) + "\n")
 
 
 def answer(text: str) -> None:

@@ -65,7 +65,8 @@ import sys
 from pathlib import Path
 
 text = Path(sys.argv[1]).read_text()
-print({expression})
+words = {expression}
+print(words)
 '''
 
 _TEXT = "one two three four five six\nseven eight nine ten eleven twelve\n"

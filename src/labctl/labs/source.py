@@ -112,6 +112,8 @@ class _Builder:
     def build(self, node: yaml.Node, loc: Loc, depth: int) -> Any:
         self._guard(node, depth)
         self.places[loc] = Place(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
+        if node.tag not in _TAGS:
+            self._refuse(node, f"the tag {node.tag!r} is not accepted")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         self.open.add(id(node))
@@ -136,8 +138,6 @@ class _Builder:
         return values
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
-        if node.tag not in _TAGS:
-            self._refuse(node, f"the tag {node.tag!r} is not accepted")
         if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"):
             return node.value
         try:
@@ -161,4 +161,5 @@ class _Builder:
         )
 
 
-_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge")}
+_PLAIN = ("str", "int", "float", "bool", "null", "timestamp", "merge", "seq", "map")
+_TAGS = {f"tag:yaml.org,2002:{name}" for name in _PLAIN}

@@ -56,7 +56,7 @@ def _test(report: Report, criterion: CriterionResult) -> dict[str, Any]:
         "duration": _ms(sum(check.duration_s for check in criterion.checks)),
         "suite": [one_line(report.lab)],
         "labels": {"source": criterion.source, "points": criterion.points, "earned": criterion.earned},
-        "retries": sum(check.attempts - 1 for check in criterion.checks),
+        "retries": sum(max(check.attempts - 1, 0) for check in criterion.checks),
         "steps": [_step(check) for check in criterion.checks],
     }
     if criterion.outcome is not Outcome.PASS:

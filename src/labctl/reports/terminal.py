@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from textwrap import wrap
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -22,12 +23,12 @@ _STYLES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.ERROR: "bold", Ou
 def render(report: Report, *, width: int = 80) -> str:
     """The report as plain text of `width` columns, without any colour or escape sequence."""
     stream = StringIO()
-    write(report, Console(file=stream, width=width, color_system=None, force_terminal=False, _environ={}))
+    print_report(report, Console(file=stream, width=width, color_system=None, force_terminal=False, _environ={}))
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().split("\n")[:-1])
 
 
-def write(report: Report, console: Console) -> None:
-    """Write the report to `console`, in its width and with the colours it has."""
+def print_report(report: Report, console: Console) -> None:
+    """Print the report on `console`, in its width and with the colours it has."""
     width = min(console.width, _MAX_WIDTH)
     parts = [_header(report), Text(), _criteria(report, width), Text()]
     for criterion in report.criteria:
@@ -37,8 +38,7 @@ def write(report: Report, console: Console) -> None:
 
 
 def _header(report: Report) -> RenderableType:
-    title = Text(one_line(report.lab), style=f"bold {_ACCENT}")
-    title.append(f"  {one_line(report.learner)}", style="bold")
+    title = Text().append(one_line(report.lab), style=f"bold {_ACCENT}").append(f"  {one_line(report.learner)}")
     facts = _grid()
     facts.add_row(_label("session"), Text(one_line(report.session)))
     facts.add_row(_label("ran on"), Text(f"{one_line(report.runtime)}, {one_line(report.profile)} profile"))
@@ -50,14 +50,15 @@ def _header(report: Report) -> RenderableType:
 def _criteria(report: Report, width: int) -> RenderableType:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(width=1, no_wrap=True)
-    table.add_column(max_width=max(8, width // 3), overflow="fold")
+    id_width = max(8, width // 3)
+    table.add_column(max_width=id_width, overflow="fold")
     table.add_column(ratio=1, overflow="fold")
     table.add_column(justify="right", no_wrap=True)
     for criterion in report.criteria:
         style = _STYLES[criterion.outcome]
         table.add_row(
             Text(SYMBOLS[criterion.outcome], style=style),
-            Text(one_line(criterion.id)),
+            Text("\n".join(wrap(one_line(criterion.id), id_width))),  # rich would break ids anywhere, this at dashes
             Text(one_line(criterion.text), style="dim" if criterion.outcome is Outcome.SKIP else ""),
             Text(f"{criterion.earned}/{criterion.points}", style=style),
         )
@@ -92,7 +93,7 @@ def _score(report: Report) -> RenderableType:
     bar = Text("━" * done, style=_STYLES[Outcome.PASS]).append("┄" * (_BAR_CELLS - done), style="dim")
     sentence, command = next_step(report)
     step = Text(f"{sentence} ".lstrip(), style=_STYLES[Outcome.PASS] if passed else "")
-    step.append("Next: ", style="").append(command, style=_ACCENT)
+    step.append("Next: ").append(command, style=_ACCENT)
     return Group(bar, Text(tally(report), style="bold"), step)
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from labctl.runtimes.base import Runtime
 
 
+HELD_ALONE = ("exclusive", "mig")
+
+
 def allocate(
     ctx: Context, lab: Lab, runtime: Runtime, wanted: str | None, *, held_by: Session | None
 ) -> tuple[ProfileName, Allocation | None]:
@@ -44,7 +47,12 @@ def allocate(
 
 
 def _choose(ctx: Context, inventory: Inventory, need: GpuNeed) -> Allocation | str:
-    held = {str(gpu["uuid"]) for session in ctx.store.sessions(live=True) for gpu in session.gpus}
+    held = {
+        str(gpu["uuid"])
+        for session in ctx.store.sessions(live=True)
+        for gpu in session.gpus
+        if gpu["sharing"] in HELD_ALONE
+    }
     asked = Need(
         count=need.count,
         memory_mib=need.memory,

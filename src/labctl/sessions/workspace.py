@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from labctl.errors import NotFoundError, PreflightError, UsageError
 
-STARTER = "workspace"
 MARKER = ".labctl"
+
+
+def starter(lab: Path) -> dict[str, Path]:
+    """What a fresh workspace holds: name → source. The folder workspace/ of the lab, and its instructions."""
+    files = {name: lab / "workspace" / name for name in _relative_files(lab / "workspace")}
+    instructions = {"README.md": lab / "README.md"} if (lab / "README.md").is_file() else {}
+    return instructions | files
 
 
 def create(lab: Path, workspace: Path, session: str) -> bool:
@@ -26,9 +33,9 @@ def create(lab: Path, workspace: Path, session: str) -> bool:
     try:
         workspace.parent.mkdir(parents=True, exist_ok=True)
         if not workspace.exists():
-            _create_whole(lab / STARTER, workspace, session)
+            _create_whole(starter(lab), workspace, session)
         else:
-            _add_missing(lab / STARTER, workspace)
+            _add_missing(starter(lab), workspace)
             marker.write_text(session)
     except (PermissionError, NotADirectoryError) as error:
         raise PreflightError(
@@ -49,7 +56,7 @@ def keep_copy(workspace: Path, now: datetime) -> Path:
 def check(lab: Path, files: list[str]) -> None:
     """Raises NotFoundError or UsageError unless every one of `files` is a starter file."""
     for name in files:
-        _starter_file(lab / STARTER, name)
+        _starter_file(starter(lab), name)
 
 
 def restore(lab: Path, workspace: Path, files: list[str]) -> list[str]:
@@ -57,14 +64,14 @@ def restore(lab: Path, workspace: Path, files: list[str]) -> list[str]:
 
     The folder itself stays, because running services stand in it. Raises NotFoundError, UsageError.
     """
-    starter = lab / STARTER
+    known = starter(lab)
     if files:
-        chosen = [_starter_file(starter, name) for name in files]
+        chosen = [_starter_file(known, name) for name in files]
     else:
         _empty(workspace)
-        chosen = sorted(_relative_files(starter))
+        chosen = sorted(known)
     for name in chosen:
-        _put(starter / name, workspace, name)
+        _put(known[name], workspace, name)
     return chosen
 
 
@@ -87,11 +94,12 @@ def purge(workspace: Path) -> None:
     shutil.rmtree(workspace)
 
 
-def _create_whole(starter: Path, workspace: Path, session: str) -> None:
+def _create_whole(files: Mapping[str, Path], workspace: Path, session: str) -> None:
+    """All of it under another name first: a workspace that exists is complete."""
     partial = Path(tempfile.mkdtemp(prefix=f".{workspace.name}.", dir=workspace.parent))
     try:
-        if starter.is_dir():
-            shutil.copytree(starter, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        for name, source in files.items():
+            _put(source, partial, name)
         (partial / MARKER).write_text(session)
         partial.chmod(0o755)
         partial.rename(workspace)
@@ -100,10 +108,10 @@ def _create_whole(starter: Path, workspace: Path, session: str) -> None:
         raise
 
 
-def _add_missing(starter: Path, workspace: Path) -> None:
-    for name in _relative_files(starter):
+def _add_missing(files: Mapping[str, Path], workspace: Path) -> None:
+    for name, source in files.items():
         if not (workspace / name).exists():
-            _put(starter / name, workspace, name)
+            _put(source, workspace, name)
 
 
 def _put(source: Path, workspace: Path, name: str) -> None:
@@ -128,13 +136,12 @@ def _real_folder(workspace: Path, relative: PurePosixPath) -> Path:
     return folder
 
 
-def _starter_file(starter: Path, name: str) -> str:
+def _starter_file(known: Mapping[str, Path], name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
         raise UsageError(f"{name!r} leads out of the workspace", "give a path relative to the workspace")
-    if not (starter / path).is_file():
-        known = ", ".join(sorted(_relative_files(starter))[:12])
-        raise NotFoundError(f"the starter has no file {name!r}", f"it has: {known}")
+    if str(path) not in known:
+        raise NotFoundError(f"the starter has no file {name!r}", f"it has: {', '.join(sorted(known)[:12])}")
     return str(path)
 
 

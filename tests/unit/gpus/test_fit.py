@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.gpus.fit import Need, choose, unfit
@@ -114,6 +114,7 @@ def test_without_gpus_the_inventorys_own_sentence_is_the_reason() -> None:
     assert choose(Inventory(source="the cluster"), Need()) == "the cluster knows no GPU."
 
 
+@settings(deadline=None, max_examples=100)
 @given(
     free=st.lists(st.one_of(st.none(), st.integers(0, 100_000)), max_size=6),
     count=st.integers(1, 4),

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -100,11 +100,13 @@ def _commands_a_terminal(text: str) -> bool:
     return any(unicodedata.category(char) in ("Cc", "Cs") and char != "\n" for char in text)
 
 
+@settings(deadline=None, max_examples=50)
 @given(report=any_report, width=st.sampled_from([20, 60, 80, 200]))
 def test_terminal_text_never_commands_the_terminal(report: Report, width: int) -> None:
     assert not _commands_a_terminal(terminal.render(report, width=width))
 
 
+@settings(deadline=None, max_examples=50)
 @given(report=any_report)
 def test_json_gives_back_the_very_report(report: Report) -> None:
     text = FORMATS["json"](report)
@@ -114,6 +116,7 @@ def test_json_gives_back_the_very_report(report: Report) -> None:
     assert FORMATS["json"](Report.from_json(json.loads(text))) == text
 
 
+@settings(deadline=None, max_examples=50)
 @given(report=any_report)
 def test_junit_is_well_formed_with_a_case_for_each_criterion(report: Report) -> None:
     suite = ET.fromstring(FORMATS["junit"](report).encode())[0]
@@ -123,6 +126,7 @@ def test_junit_is_well_formed_with_a_case_for_each_criterion(report: Report) -> 
         assert marks == [criterion.outcome is kind for kind in (Outcome.FAIL, Outcome.ERROR, Outcome.SKIP)]
 
 
+@settings(deadline=None, max_examples=50)
 @given(report=any_report)
 def test_html_holds_only_our_own_elements(report: Report) -> None:
     page = FORMATS["html"](report)
@@ -134,6 +138,7 @@ def test_html_holds_only_our_own_elements(report: Report) -> None:
     assert not _commands_a_terminal(page.replace("\t", ""))
 
 
+@settings(deadline=None, max_examples=50)
 @given(report=any_report)
 def test_ctrf_counts_and_names_every_criterion(report: Report) -> None:
     document = json.loads(FORMATS["ctrf"](report))
@@ -145,6 +150,7 @@ def test_ctrf_counts_and_names_every_criterion(report: Report) -> None:
     assert all(test.keys() <= CTRF_TEST_KEYS and test["name"] and isinstance(test["duration"], int) for test in tests)
 
 
+@settings(deadline=None, max_examples=50)
 @given(text=any_text)
 def test_plain_text_stays_plain(text: str) -> None:
     assert plain(plain(text)) == plain(text)
@@ -183,7 +189,9 @@ def test_no_line_is_wider_than_the_terminal(report: Report, width: int) -> None:
 
 def test_colours_appear_only_on_a_terminal_that_has_them(report: Report) -> None:
     stream = StringIO()
-    terminal.write(report, Console(file=stream, width=80, force_terminal=True, color_system="standard", _environ={}))
+    terminal.print_report(
+        report, Console(file=stream, width=80, force_terminal=True, color_system="standard", _environ={})
+    )
     coloured = stream.getvalue()
     assert "\x1b[32m✓" in coloured
     assert "\x1b[31m✗" in coloured

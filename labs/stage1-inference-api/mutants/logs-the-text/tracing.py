@@ -21,6 +21,7 @@ def install(app: FastAPI) -> None:
 
 async def trace(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     request_id, started = uuid4().hex, time.perf_counter()
+    body = await request.body()
     try:
         response = await call_next(request)
     except Exception as error:
@@ -33,7 +34,7 @@ async def trace(request: Request, call_next: Callable[[Request], Awaitable[Respo
         "method": request.method,
         "path": request.url.path,
         "status": response.status_code,
-        "body": (await request.body()).decode(errors="replace"),
+        "body": body.decode(errors="replace"),
         "latency_ms": round((time.perf_counter() - started) * 1000, 2),
     }
     with LOG.open("a", encoding="utf-8") as log:

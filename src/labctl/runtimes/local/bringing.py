@@ -6,21 +6,24 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError, UnhealthyError
-from labctl.plan import Plan, ServicePlan
 from labctl.runtimes.base import Progress, Step
 from labctl.runtimes.local import config
 from labctl.runtimes.local.folder import SessionFolder, read_json, write_atomically
-from labctl.runtimes.local.health import Probed, probe_all
+from labctl.runtimes.local.health import Probed, probe_all, probed
 from labctl.runtimes.local.logs import last_lines
 from labctl.runtimes.local.supervisor import Process, Supervisor
 from labctl.units import format_duration
 
+if TYPE_CHECKING:
+    from labctl.plan import Plan, ServicePlan
+
 _WITHOUT_CHECK_S = 30.0
 _JOB_S = 600.0
 _POLL_S = 0.05
+_SETTLED_S = 2.0  # a job counts as RUNNING from its first moment, and supervisord tells whole seconds
 
 
 @dataclass(slots=True)
@@ -47,9 +50,9 @@ class Bringing:
     def __init__(
         self,
         plan: Plan,
+        handle: Mapping[str, Any],
         supervisor: Supervisor,
         folder: SessionFolder,
-        probed: Mapping[str, Probed],
         progress: Progress,
         clean: Callable[[str], None],
     ) -> None:
@@ -58,7 +61,9 @@ class Bringing:
         self._progress = progress
         self._clean = clean
         self._services = {
-            service.name: _Service(plan=service, probed=probed[service.name], is_job=config.is_job(plan, service))
+            service.name: _Service(
+                plan=service, probed=probed(handle, service.name), is_job=config.is_job(plan, service)
+            )
             for service in plan.services
         }
         self.started: list[str] = []
@@ -92,7 +97,10 @@ class Bringing:
     def _is_ready(self, service: _Service, process: Process, complaint: str | None) -> bool:
         if service.is_job and process.state == "EXITED":
             return process.exit_code == 0
-        return process.state == "RUNNING" and complaint == "" and not self._must_complete(service)
+        if process.state != "RUNNING" or complaint != "" or self._must_complete(service):
+            return False
+        has_settled = time.time() - process.started_at >= _SETTLED_S
+        return has_settled or not service.is_job or service.plan.healthcheck is not None
 
     def _must_complete(self, service: _Service) -> bool:
         others = (other.plan.depends_on.get(service.plan.name) for other in self._services.values())
@@ -177,12 +185,9 @@ class Bringing:
         return processes
 
     def _sentence(self, service: _Service) -> str:
-        lines = last_lines(self._log(service), 8)
+        lines = last_lines(self._folder.log(service.plan.name), 8)
         return "\n    ".join([f"service {service.plan.name} {service.why}", *lines])
 
     def _hint(self, service: _Service) -> str:
         lab = self._folder.session.partition("--")[0]
         return f"`labctl logs {lab} {service.plan.name}` shows all of its log; then `labctl up {lab}` again"
-
-    def _log(self, service: _Service) -> Path:
-        return self._folder.log(service.plan.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -78,10 +79,8 @@ def _not_run(exit_code: int, why: str) -> CommandResult:
 
 def _end(child: subprocess.Popen[bytes], run_id: str, *, thorough: bool) -> None:
     """Kill the group, whatever is left of it. `thorough`: also what has left it, which holds the output open."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     if thorough:
         processes.end_all({_MARK: run_id}, grace_s=0)
     child.wait()

@@ -8,15 +8,20 @@ import math
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labctl.plan import Plan, ServicePlan
 from labctl.runtimes.local import environment
 from labctl.runtimes.local.folder import SessionFolder, write_atomically
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan, ServicePlan
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _RETRIES = 3
 _RESTART = {"no": "false", "on-failure": "unexpected", "always": "true"}
 
+# supervisord runs in the session's folder and makes the socket's path absolute, but a socket's path must be under 108
+# bytes: its own /proc/self/cwd keeps it short, however deep the folder is
 _HEAD = """\
 [supervisord]
 logfile=logs/supervisord.log
@@ -30,7 +35,7 @@ minfds=256
 minprocs=16
 
 [unix_http_server]
-file=supervisor.sock
+file=/proc/self/cwd/supervisor.sock
 chmod=0700
 
 [rpcinterface:supervisor]
@@ -40,24 +45,31 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 def write(plan: Plan, folder: SessionFolder, venvs: dict[str, str]) -> None:
     """Write supervisord.conf and one launch file a service; `venvs` maps names of environments to their folders."""
-    launches = {service.name: _launch(plan, service, folder, venvs) for service in plan.services}
-    for name, text in launches.items():
-        file = folder.root / _launch_file(name, text)
-        if not file.exists():
-            write_atomically(file, text)
-    kept = {_launch_file(name, text) for name, text in launches.items()}
-    write_atomically(folder.conf, render(plan, launches))
-    for file in folder.launches.iterdir():
-        if f"run/{file.name}" not in kept:
-            file.unlink(missing_ok=True)
+    launches = _launches(plan, folder, venvs)
+    for file, text in launches.values():
+        if not (folder.root / file).exists():
+            write_atomically(folder.root / file, text)
+    write_atomically(folder.conf, "\n".join([_HEAD, *programs(plan, folder, venvs).values()]))
+    kept = {file for file, _ in launches.values()}
+    for old in folder.launches.iterdir():
+        if f"run/{old.name}" not in kept:
+            old.unlink(missing_ok=True)
 
 
-def render(plan: Plan, launches: dict[str, str]) -> str:
-    """The text of supervisord.conf. A service's section changes exactly when its launch file or its policy does."""
-    sections = [
-        _program(plan, service, _launch_file(service.name, launches[service.name])) for service in plan.services
-    ]
-    return "\n".join([_HEAD, *sections])
+def programs(plan: Plan, folder: SessionFolder, venvs: dict[str, str]) -> dict[str, str]:
+    """Each service's section of supervisord.conf. It changes exactly when its launch file or its policy does."""
+    launches = _launches(plan, folder, venvs)
+    return {service.name: _program(plan, service, launches[service.name][0]) for service in plan.services}
+
+
+def written_programs(folder: SessionFolder) -> dict[str, str]:
+    """The sections of the supervisord.conf that is there; none when there is no file."""
+    try:
+        text = folder.conf.read_text()
+    except FileNotFoundError:
+        return {}
+    parts = text.split("[program:")[1:]
+    return {part.partition("]")[0]: f"[program:{part.rstrip()}\n" for part in parts}
 
 
 def is_job(plan: Plan, service: ServicePlan) -> bool:
@@ -79,6 +91,15 @@ def quote(word: str) -> str:
     return quoted.replace("%", "%%")
 
 
+def _launches(plan: Plan, folder: SessionFolder, venvs: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """By service, the launch file, named after its content, and its text."""
+    texts = {service.name: _launch(plan, service, folder, venvs) for service in plan.services}
+    return {
+        name: (f"run/{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json", text)
+        for name, text in texts.items()
+    }
+
+
 def _launch(plan: Plan, service: ServicePlan, folder: SessionFolder, venvs: dict[str, str]) -> str:
     env = {
         **environment.of_session(plan, folder.home),
@@ -87,10 +108,6 @@ def _launch(plan: Plan, service: ServicePlan, folder: SessionFolder, venvs: dict
         "LABCTL_SERVICE": service.name,
     }
     return json.dumps({"argv": service.command, "cwd": plan.workspace.path, "env": env}, sort_keys=True, indent=1)
-
-
-def _launch_file(name: str, text: str) -> str:
-    return f"run/{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
 
 def _program(plan: Plan, service: ServicePlan, launch_file: str) -> str:

@@ -6,15 +6,38 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labctl.plan import Plan
+if TYPE_CHECKING:
+    from labctl.plan import Plan
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = frozenset(
-    "HOME USER LOGNAME LANG LANGUAGE TZ TMPDIR TERM"
-    " SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"
-    " HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy"
-    " HF_HOME HF_ENDPOINT HF_TOKEN".split()
+    [
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "TERM",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+        "HF_HOME",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+    ]
 )
 
 
@@ -26,7 +49,7 @@ def of_host(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def of_session(plan: Plan, home: Path) -> dict[str, str]:
-    """What every process of the session is told: whose it is, its GPUs, its model, where the services are."""
+    """What every process of the session is told: whose it is, its GPUs, its model."""
     values = {
         "LABCTL_SESSION": plan.session,
         "LABCTL_HOME": str(home),
@@ -39,10 +62,17 @@ def of_session(plan: Plan, home: Path) -> dict[str, str]:
         values["MODEL_PATH"] = plan.model_path
         if Path(plan.model_path).is_absolute():
             values["HF_HUB_OFFLINE"] = "1"
-    for service in plan.services:
-        for port in list(service.ports.values())[:1]:
-            values[f"LABCTL_URL_{service.name.upper().replace('-', '_')}"] = f"http://127.0.0.1:{port}"
     return values
+
+
+def of_urls(plan: Plan) -> dict[str, str]:
+    """Where each service is, as LABCTL_URL_<SERVICE>: for the workspace only. A service would restart with every change."""
+    first = {service.name: next(iter(service.ports.values()), None) for service in plan.services}
+    return {
+        f"LABCTL_URL_{name.upper().replace('-', '_')}": f"http://127.0.0.1:{port}"
+        for name, port in first.items()
+        if port
+    }
 
 
 def of_venv(venv: str | None) -> dict[str, str]:

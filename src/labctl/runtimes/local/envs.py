@@ -6,12 +6,15 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labctl.errors import PreflightError
-from labctl.plan import EnvStep
 from labctl.runtimes.base import Progress, Step
 from labctl.runtimes.local import index
 from labctl.runtimes.local.cache import Children, Failed, make_once, refuse
+
+if TYPE_CHECKING:
+    from labctl.plan import EnvStep
 
 _TORCH = re.compile(r"^torch\s*==", re.MULTILINE)
 

@@ -25,7 +25,7 @@ def read(path: str, workspace: Path, trusted: Sequence[Path], max_bytes: int) ->
         descriptor = _open(root, relative)
     except OSError as error:
         raise _meaning(path, error) from error
-    with open(descriptor, "rb") as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "is a folder", path)

@@ -57,6 +57,10 @@ class SessionFolder:
         """Which process of each service has been seen healthy: {service: pid}."""
         return self.root / "healthy.json"
 
+    @property
+    def handle(self) -> Path:
+        return self.root / "handle.json"
+
     def log(self, service: str) -> Path:
         """The newest log file of a service."""
         return self.logs / f"{service}.log"
@@ -96,7 +100,7 @@ def write_atomically(file: Path, text: str) -> None:
     """Write `text` to `file` so that a reader, or a kill, sees the old content or the new one; owner only."""
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             stream.write(text)
         beside.replace(file)
     except OSError:

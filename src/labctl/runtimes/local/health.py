@@ -5,22 +5,36 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from labctl.labs.spec import Healthcheck
+from labctl.runtimes.local import environment
 from labctl.runtimes.local.exchange import NoAnswer, connects, exchange
 
 PROBE_S = 3.0
+COMMAND_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """What a probe needs to know of a service."""
+    """What a probe needs to know of a service. `healthcheck` is the lab file's, None when there is none."""
 
     name: str
-    healthcheck: Healthcheck | None
+    healthcheck: Mapping[str, Any] | None
     ports: Mapping[str, int]
     env: Mapping[str, str]
     cwd: str
+
+
+def probed(handle: Mapping[str, Any], name: str) -> Probed:
+    """The service `name` of a session, for `probe`."""
+    service = handle["services"][name]
+    return Probed(
+        name=name,
+        healthcheck=service["healthcheck"],
+        ports=service["ports"],
+        env={**environment.of_host(), **service["environment"]},
+        cwd=handle["workspace"],
+    )
 
 
 def probe_all(services: Sequence[Probed]) -> dict[str, str]:
@@ -38,13 +52,18 @@ def probe(service: Probed) -> str:
     check = service.healthcheck
     if check is None:
         return ""
-    if check.command is not None:
-        return _command(check.command, service)
-    port = service.ports[check.port or next(iter(service.ports))]
+    if check["command"] is not None:
+        return _command(check["command"], service)
+    port = service.ports[check["port"] or next(iter(service.ports))]
     try:
-        return _http(check.http, port) if check.http else connects(port, PROBE_S) or ""
+        return _http(check["http"], port) if check["http"] else _tcp(port)
     except NoAnswer as error:
-        return f"GET {check.http}: {error}" if check.http else str(error)
+        return f"GET {check['http']}: {error}" if check["http"] else str(error)
+
+
+def _tcp(port: int) -> str:
+    connects(port, PROBE_S)
+    return ""
 
 
 def _http(path: str, port: int) -> str:
@@ -61,11 +80,11 @@ def _command(command: Sequence[str], service: Probed) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=max(PROBE_S, 10.0),
+            timeout=COMMAND_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"{command[0]} did not end"
+        return f"{command[0]} did not end within {COMMAND_S:g}s"
     except OSError as error:
         return f"{command[0]} cannot be run: {error.strerror}"
     return "" if done.returncode == 0 else f"{command[0]} exited with {done.returncode}"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labctl.plan import ModelStep
 from labctl.runtimes.base import Progress, Step
 from labctl.runtimes.local import environment
 from labctl.runtimes.local.cache import Children, Failed, make_once, refuse
+
+if TYPE_CHECKING:
+    from labctl.plan import ModelStep
 
 
 def make(step: ModelStep, venv: Path, *, progress: Progress, children: Children) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labctl.plan import EnvStep, ModelStep, Plan
 from labctl.runtimes.base import Progress, Step
 from labctl.runtimes.local import envs, models
 from labctl.runtimes.local.cache import Children, is_complete
+
+if TYPE_CHECKING:
+    from labctl.plan import EnvStep, ModelStep, Plan
 
 
 def prepare(plan: Plan, home: Path, progress: Progress) -> list[str]:

@@ -42,8 +42,8 @@ class Supervisor:
 
     def __init__(self, folder: SessionFolder) -> None:
         self._folder = folder
-        transport = _UnixTransport(folder)
-        self._proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport)
+        self._transport = _UnixTransport(folder)
+        self._proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=self._transport)
 
     def processes(self) -> dict[str, Process] | None:
         """Every service by name; None when supervisord does not run, or is about to end."""
@@ -121,10 +121,6 @@ class Supervisor:
         while self._folder.socket.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._proxy("close")()
-
     def _tolerate(self, codes: set[int], method: str, *arguments: Any) -> None:
         try:
             self._call(method, *arguments)
@@ -139,6 +135,8 @@ class Supervisor:
             raise EngineError(
                 f"the supervisor of {self._folder.session} does not answer", f"`labctl down {self._folder.session}`"
             ) from error
+        finally:
+            self._transport.close()
 
 
 def _process(info: dict[str, Any]) -> Process:
@@ -160,9 +158,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._folder = folder
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        if self._connection[1] is None:
-            self._connection = (host, _UnixConnection(self._folder))
-        connection: http.client.HTTPConnection = self._connection[1]
+        kept = self._connection[1]
+        connection = kept if kept is not None else _UnixConnection(self._folder)
+        self._connection = (host, connection)
         return connection
 
 

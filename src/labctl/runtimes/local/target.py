@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labctl.runtimes.local import commands, environment, files, logs
+from labctl.runtimes.local import commands, environment, files, logs, state
 from labctl.runtimes.local.exchange import NoAnswer, exchange
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import LOOPBACK
-from labctl.runtimes.local.supervisor import Supervisor
 from labctl.target import (
     MAX_FILE_BYTES,
     MAX_OUTPUT_BYTES,
@@ -78,8 +77,7 @@ class LocalTarget:
                 max_bytes=request.max_bytes,
             )
         except NoAnswer as error:
-            self._blame(request, str(error))
-            raise AssertionError from error
+            raise self._unanswered(request, str(error)) from error
         return Response(
             status=answer.status,
             headers=answer.headers,
@@ -97,6 +95,14 @@ class LocalTarget:
 
     def spec(self) -> TargetSpec:
         return TargetSpec(factory=f"{__name__}:connect", arguments=self._handle)
+
+    def _unanswered(self, request: Request, why: str) -> Unreachable | CannotLook:
+        """Whose fault it is: a learner's own service that does not answer is the learner's."""
+        service = request.service
+        what = f"{service} did not answer {request.method} {request.path}: {why}; {state.now(self._handle, self._folder, service)}"
+        lines = logs.last_lines(self._folder.log(service), _LOG_LINES)
+        text = "\n    ".join([what, *lines])
+        return Unreachable(text) if self._service(service)["owner"] == "learner" else CannotLook(text)
 
     @property
     def _folder(self) -> SessionFolder:

@@ -1,0 +1,145 @@
+"""Write the pages of docs/ that are made from the code: `make docs`. With `--check`, say which are out of date and exit 1."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+
+from labctl.checks import Check
+from labctl.checks.base import BaseCheck
+from labctl.cli.app import app
+from labctl.labs.schema import lab_schema
+
+DOCS = Path(__file__).resolve().parent
+HEADER = "<!-- Made by docs/generate.py from the code: change the docstrings there, then `make docs`. -->\n\n"
+
+
+def main() -> int:
+    pages = {
+        "lab.schema.json": json.dumps(lab_schema(), indent=2, ensure_ascii=False) + "\n",
+        "lab-file.md": lab_file_page(),
+        "checks.md": checks_page(),
+        "cli.md": cli_page(),
+    }
+    stale = [name for name, text in pages.items() if _read(DOCS / name) != text]
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"docs/{name} is out of date; run `make docs`")
+        return 1 if stale else 0
+    for name in stale:
+        (DOCS / name).write_text(pages[name], encoding="utf-8")
+        print(f"wrote docs/{name}")
+    return 0
+
+
+def lab_file_page() -> str:
+    """Every field of lab.yaml, a table a model."""
+    schema = lab_schema()
+    models = {name: definition for name, definition in schema["$defs"].items() if name in _LAB_MODELS}
+    intro = (
+        "# The lab file\n\n`labs/<id>/lab.yaml`. Names are Compose's where Compose has the thing. Every string may hold Jinja2 "
+        "templates with these names: `profile`, `model`, `model_path`, `vars.NAME`, `gpus`, `workspace`, `lab_path`, `learner`, "
+        "`session`, `url(SERVICE, PORT)`, and inside a service `port(NAME)`. `labctl lab validate` reports mistakes with line and "
+        "column; editors can use [lab.schema.json](lab.schema.json).\n"
+    )
+    tables = [_table("The file", schema), *(_table(name, models[name]) for name in _LAB_MODELS)]
+    return HEADER + intro + "\n" + "\n".join(tables)
+
+
+_LAB_MODELS = ("Profile", "GpuNeed", "Workspace", "Service", "Healthcheck", "Dependency", "Criterion", "Read")
+
+
+def checks_page() -> str:
+    """Every kind of check with its settings."""
+    intro = (
+        "# Checks\n\nA criterion's `checks` is a list; each item is one key, the kind, with its settings below it. Every check also "
+        "takes `timeout` (seconds one attempt may take, default 30s unless said otherwise) and `retry` (how long to keep trying).\n"
+    )
+    kinds = sorted(_kinds(), key=lambda model: str(model.model_fields["kind"].default))
+    rows = [f"| [`{_kind(model)}`](#{_kind(model)}) | {_first_line(model.__doc__)} |" for model in kinds]
+    overview = "\n| kind | what it looks at |\n|---|---|\n" + "\n".join(rows) + "\n"
+    tables = [_table(_kind(model), model.model_json_schema(by_alias=True), hide={"kind"}) for model in kinds]
+    matcher = _table("Match", lab_schema()["$defs"]["Match"])
+    return HEADER + intro + overview + "\n" + "\n".join([*tables, matcher])
+
+
+def cli_page() -> str:
+    """`--help` of every verb."""
+    command = typer.main.get_command(app)
+    parts = [
+        "# Command line\n\nExit codes: 0 done or all pass · 1 a criterion failed · 2 usage · 3 a criterion could not be looked at · "
+    ]
+    parts[0] += (
+        "4 preflight refused · 5 not found · 6 engine · 7 a lab file is wrong · 8 a service is not healthy · 70 a bug · 130 interrupted.\n"
+    )
+    return HEADER + "\n".join(parts + [f"## {name}\n\n```\n{text}\n```\n" for name, text in _helps(command, "labctl")])
+
+
+def _helps(command: Any, path: str) -> list[tuple[str, str]]:
+    context = command.make_context(path, [], resilient_parsing=True, terminal_width=100)
+    found = [(path, command.get_help(context).rstrip())]
+    for name, inner in getattr(command, "commands", {}).items():
+        found += _helps(inner, f"{path} {name}")
+    return found
+
+
+def _kinds() -> list[type[BaseCheck]]:
+    union = get_args(Check)[0]
+    return list(get_args(union)) or [union]
+
+
+def _kind(model: type[BaseCheck]) -> str:
+    return str(model.model_fields["kind"].default)
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+def _table(title: str, schema: dict[str, Any], hide: frozenset[str] | set[str] = frozenset()) -> str:
+    description = schema.get("description", "").strip()
+    required = set(schema.get("required", []))
+    rows = [
+        f"| `{name}` | {_type(field)} | {_default(field, name in required)} | {_cell(field.get('description', ''))} |"
+        for name, field in schema.get("properties", {}).items()
+        if name not in hide
+    ]
+    head = "| field | type | default | |\n|---|---|---|---|\n"
+    return f"## {title}\n\n{description}\n\n{head}" + "\n".join(rows) + "\n"
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return field["$ref"].rpartition("/")[2]
+    if "const" in field or "enum" in field:
+        return " \\| ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if "anyOf" in field or "oneOf" in field:
+        options = dict.fromkeys(_type(option) for option in field.get("anyOf", field.get("oneOf")))
+        return " or ".join(option for option in options if option != "null")
+    if field.get("type") == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    if field.get("type") == "object" and isinstance(field.get("additionalProperties"), dict):
+        return f"mapping to {_type(field['additionalProperties'])}"
+    return str(field.get("type", "any"))
+
+
+def _default(field: dict[str, Any], required: bool) -> str:
+    if required:
+        return "required"
+    return f"`{json.dumps(field['default'])}`" if field.get("default") not in (None, "", [], {}) else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

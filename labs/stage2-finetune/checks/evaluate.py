@@ -1,0 +1,117 @@
+"""Measures what a fine-tuned model does. Runs in the session, on the lab's own tickets, and believes no recorded number.
+
+    python evaluate.py exact BASE (--adapter DIR | --model DIR)   held-out tickets answered word for word
+    python evaluate.py loss BASE --adapter DIR                    loss on the training tickets, without and with the adapter
+
+Ends with 1 when the model is not good enough. Nothing but safetensors is loaded, and no code that comes with a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+HERE = Path(__file__).parent
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+IGNORED = -100
+WANTED_EXACT = 0.9
+WANTED_FALL = 10
+"""The loss on the training tickets must have fallen to at most a tenth."""
+
+
+def main() -> int:
+    args = arguments()
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    tokenizer = AutoTokenizer.from_pretrained(args.base, padding_side="left")
+    if args.measure == "loss":
+        return loss_falls(load(args.base), args.adapter, tokenizer)
+    model = load(args.model or args.base)
+    if args.adapter:
+        model = PeftModel.from_pretrained(model, args.adapter)
+    return knows_held_out(model, tokenizer)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("measure", choices=["exact", "loss"])
+    parser.add_argument("base")
+    parser.add_argument("--adapter")
+    parser.add_argument("--model")
+    return parser.parse_args()
+
+
+def load(path: str) -> PreTrainedModel:
+    model = AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    )
+    return model.to(DEVICE).eval()
+
+
+def knows_held_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """0 when enough of the held-out tickets are answered exactly; shows a wrong answer otherwise."""
+    rows = read_rows(HERE / "heldout.jsonl")
+    answers = replies(model, tokenizer, [row["prompt"] for row in rows])
+    wrong = [(row, answer) for row, answer in zip(rows, answers, strict=True) if answer != row["answer"]]
+    share = 1 - len(wrong) / len(rows)
+    print(f"{len(rows) - len(wrong)} of {len(rows)} held-out tickets answered exactly; wanted {WANTED_EXACT:.0%}")
+    if wrong:
+        row, answer = wrong[0]
+        print(f"for example {row['prompt']!r} → {answer!r}")
+    return 0 if share >= WANTED_EXACT else 1
+
+
+def loss_falls(model: PreTrainedModel, adapter: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    """0 when the adapter lowers the loss on the training tickets as far as training does."""
+    before = training_loss(model, tokenizer)
+    after = training_loss(PeftModel.from_pretrained(model, adapter), tokenizer)
+    print(f"loss on the training tickets: {before:.4f} without the adapter, {after:.4f} with it")
+    print(f"wanted: at most a {WANTED_FALL}th")
+    return 0 if after <= before / WANTED_FALL else 1
+
+
+@torch.no_grad()
+def replies(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str]) -> list[str]:
+    """The model's greedy answers."""
+    texts = [turn(tokenizer, [{"role": "user", "content": prompt}], opens=True) for prompt in prompts]
+    inputs = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False).to(DEVICE)
+    out = model.generate(
+        input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=48, do_sample=False
+    )
+    new = tokenizer.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in new]
+
+
+@torch.no_grad()
+def training_loss(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> float:
+    """The mean cross-entropy of the completions' tokens, ticket by ticket, so that no padding counts."""
+    losses = []
+    for row in read_rows(HERE / "train.jsonl"):
+        asked = turn(tokenizer, row["prompt"], opens=True)
+        whole = turn(tokenizer, row["prompt"] + row["completion"], opens=False)
+        start = len(tokenizer(asked, add_special_tokens=False).input_ids)
+        ids = tokenizer(whole, return_tensors="pt", add_special_tokens=False).input_ids.to(DEVICE)
+        labels = ids.clone()
+        labels[:, :start] = IGNORED
+        losses.append(model(input_ids=ids, labels=labels).loss.item())
+    return sum(losses) / len(losses)
+
+
+def turn(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], *, opens: bool) -> str:
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=opens))
+
+
+def read_rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

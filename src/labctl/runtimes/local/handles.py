@@ -1,0 +1,69 @@
+"""What is kept of a plan so that its session can be found, judged and ended later: JSON values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.runtimes.local import config, environment, envs
+from labctl.runtimes.local.folder import SessionFolder, read_json, write_atomically
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan, ServicePlan
+    from labctl.runtimes.base import Handle
+
+
+def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
+    """The handle of the session that `plan` describes."""
+    venvs = {env.name: str(envs.folder(folder.home, env)) for env in plan.envs}
+    venv = venvs.get(plan.workspace.env or "")
+    session = environment.of_session(plan, folder.home)
+    return {
+        "session": plan.session,
+        "lab": plan.lab,
+        "home": str(folder.home),
+        "root": str(folder.root),
+        "workspace": plan.workspace.path,
+        "lab_path": plan.lab_path,
+        "models": str(folder.home / "models"),
+        "model_paths": [plan.model_path] if plan.model_path and Path(plan.model_path).is_absolute() else [],
+        "env": f"{venv}/bin" if venv else None,
+        "environment": {
+            **session,
+            **environment.of_urls(plan),
+            **environment.of_venv(venv),
+            **plan.workspace.environment,
+        },
+        "services": {service.name: _service(plan, service, session, venvs) for service in plan.services},
+    }
+
+
+def write(handle: Handle, folder: SessionFolder, expires_at: str | None) -> None:
+    """Keep the handle in the session's folder: a kill in the middle of `up` must not lose it."""
+    text = json.dumps({**handle, "expires_at": expires_at}, indent=1)
+    if read_json(folder.handle) != json.loads(text):
+        write_atomically(folder.handle, text)
+
+
+def complete(handle: Handle, folder: SessionFolder) -> Mapping[str, Any]:
+    """`handle`, or the one in the session's folder when it holds only the session's id."""
+    return handle if "services" in handle else {**read_json(folder.handle), **handle}
+
+
+def grace_s(handle: Mapping[str, Any]) -> float:
+    """How long the session's services may take to end."""
+    return max((service["grace_s"] for service in handle.get("services", {}).values()), default=10.0)
+
+
+def _service(plan: Plan, service: ServicePlan, session: Mapping[str, str], venvs: Mapping[str, str]) -> dict[str, Any]:
+    venv = environment.of_venv(venvs.get(service.env or ""))
+    return {
+        "ports": dict(service.ports),
+        "healthcheck": service.healthcheck.model_dump() if service.healthcheck else None,
+        "owner": service.owner,
+        "is_job": config.is_job(plan, service),
+        "grace_s": service.stop_grace_period,
+        "environment": {**session, **venv, **service.environment, "LABCTL_SERVICE": service.name},
+    }

@@ -1,0 +1,113 @@
+"""A session's life on this host: its services brought to the plan, and all that belongs to it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from labctl.errors import EngineError
+from labctl.runtimes.base import Progress, Step
+from labctl.runtimes.local import config, environment, envs, handles, processes
+from labctl.runtimes.local.bringing import Bringing
+from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.local.ports import PortName
+from labctl.runtimes.local.supervisor import Process, Supervisor
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+GRACE_S = 10.0
+_MADE_BY_UP = ("supervisord.conf", "supervisor.sock", "supervisord.pid", "ports.json", "healthy.json", "handle.json")
+
+
+def bring_up(plan: Plan, handle: Mapping[str, Any], folder: SessionFolder, progress: Progress) -> list[str]:
+    """Make supervisord's services those of the plan, and each of them healthy; the names of what was changed."""
+    config.write(plan, folder, {env.name: str(envs.folder(folder.home, env)) for env in plan.envs})
+    supervisor = Supervisor(folder)
+    before = supervisor.processes()
+    if before is None and not plan.services:
+        return []
+    marks = processes.session_marks(folder.home, folder.session)
+    removed: list[str] = []
+    if before is None:
+        end_processes(folder, handles.grace_s(handle))  # what a killed supervisor left behind
+        supervisor.start_daemon({**environment.of_host(), **marks})
+    else:
+        removed = _apply(supervisor, handles.grace_s(handle))
+
+    def clean(name: str) -> None:
+        if before and name in before and before[name].started_at:
+            processes.end_all({**marks, "LABCTL_SERVICE": name}, GRACE_S)
+
+    bringing = Bringing(plan, handle, supervisor, folder, progress, clean)
+    bringing.run()
+    return [*removed, *bringing.started]
+
+
+def take_down(handle: Mapping[str, Any], folder: SessionFolder, progress: Progress) -> None:
+    """End every process of the session and remove what `up` made but its logs. Raises EngineError for what does not end."""
+    supervisor = Supervisor(folder)
+    grace_s = handles.grace_s(handle)
+    try:
+        running = supervisor.processes() or {}
+        for name in running:
+            progress(Step(name=f"service {name}", state="started", detail="stopping"))
+        supervisor.stop(running, grace_s)
+        supervisor.shutdown()
+    except EngineError as error:  # a supervisor that hangs is killed with the rest
+        progress(Step(name=folder.session, state="progress", detail=error.what))
+    end_processes(folder, grace_s)
+    for name in _MADE_BY_UP:
+        (folder.root / name).unlink(missing_ok=True)
+    for file in folder.launches.glob("*.json"):
+        file.unlink(missing_ok=True)
+    progress(Step(name=folder.session, state="done", detail=f"its logs stay in {folder.logs}"))
+
+
+def end_processes(folder: SessionFolder, grace_s: float) -> None:
+    """End whatever bears the session's id, also what left its process group. Raises EngineError for what cannot be ended."""
+    left = processes.end_all(processes.session_marks(folder.home, folder.session), grace_s)
+    if left:
+        pids = ", ".join(str(process.pid) for process in left)
+        raise EngineError(f"processes {pids} of {folder.session} cannot be ended", f"`kill -9 {pids.replace(',', '')}`")
+
+
+def port_holder(folder: SessionFolder) -> Callable[[PortName, int], bool]:
+    """A function that says whether a port that is in use is held by the session itself."""
+    found: list[dict[str, Process] | None] = []
+
+    def is_ours(name: PortName, port: int) -> bool:
+        if not found:
+            found.append(Supervisor(folder).processes())
+        if found[0] and name[0] in found[0] and found[0][name[0]].state == "RUNNING":
+            return True
+        marks = processes.session_marks(folder.home, folder.session)
+        return port in processes.listening_ports(processes.find(marks))
+
+    return is_ours
+
+
+def end_watch(folder: SessionFolder, service: str) -> Callable[[], bool]:
+    """A function that says, looking at most once a second, whether the service's process is gone for good."""
+    state = {"next": 0.0, "over": False}
+
+    def is_over() -> bool:
+        if time.monotonic() >= state["next"]:
+            process = (Supervisor(folder).processes() or {}).get(service)
+            waits = process is not None and (process.is_alive or process.state == "BACKOFF")
+            state.update(next=time.monotonic() + 1.0, over=not waits)
+        return bool(state["over"])
+
+    return is_over
+
+
+def _apply(supervisor: Supervisor, grace_s: float) -> list[str]:
+    """Have supervisord take over its configuration; the services that are gone."""
+    added, changed, removed = supervisor.reload()
+    supervisor.stop([*changed, *removed], grace_s)
+    for name in [*changed, *removed]:
+        supervisor.remove(name)
+    for name in [*added, *changed]:
+        supervisor.add(name)
+    return removed

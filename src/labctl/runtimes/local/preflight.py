@@ -1,0 +1,91 @@
+"""What keeps a plan from running on this host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labctl.errors import PreflightError
+from labctl.runtimes.base import Problem
+from labctl.runtimes.local import envs
+from labctl.runtimes.local.cache import is_complete
+from labctl.units import format_mib
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+_MIB = 1024 * 1024
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def problems(plan: Plan, home: Path, *, is_running: bool) -> Iterator[Problem]:
+    """Every problem; `is_running`: the session's services have their memory already."""
+    yield from _not_writable(home, "set LABCTL_HOME to a folder that is yours")
+    yield from _not_writable(Path(plan.workspace.path), "give another folder with --workspace")
+    yield from _uv(plan)
+    if not all(is_complete(folder) for folder in _made_once(plan, home)):
+        yield from _disk(plan, home)
+    if not is_running:
+        yield from _memory(plan)
+    if plan.gpu and not plan.allocation:
+        yield Problem(
+            what="the gpu profile needs a GPU, and none is allocated",
+            hint="`labctl gpu list` says why; or use `--profile cpu`",
+        )
+
+
+def _made_once(plan: Plan, home: Path) -> list[Path]:
+    return [envs.folder(home, env) for env in plan.envs] + [Path(model.path) for model in plan.models]
+
+
+def _not_writable(folder: Path, hint: str) -> Iterator[Problem]:
+    place = _nearest(folder)
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        yield Problem(what=f"{folder} cannot be written ({place} is not writable by user {os.getuid()})", hint=hint)
+
+
+def _uv(plan: Plan) -> Iterator[Problem]:
+    try:
+        if plan.envs:
+            envs.uv_binary()
+    except PreflightError as error:
+        yield Problem(what=error.what, hint=error.hint)
+
+
+def _disk(plan: Plan, home: Path) -> Iterator[Problem]:
+    free = shutil.disk_usage(_nearest(home)).free // _MIB
+    if free < plan.disk_mib:
+        yield Problem(
+            what=f"{plan.lab} needs {format_mib(plan.disk_mib)} of disk; {home} has {format_mib(free)} free",
+            hint="free some space, or set LABCTL_HOME to a larger disk",
+        )
+
+
+def _memory(plan: Plan) -> Iterator[Problem]:
+    free = available_memory_mib()
+    if free < plan.memory_mib:
+        yield Problem(
+            what=f"{plan.lab} needs {format_mib(plan.memory_mib)} of memory; {format_mib(free)} is available",
+            hint="end other programs or sessions (`labctl status`)",
+        )
+
+
+def available_memory_mib() -> int:
+    """Memory that new processes can have: the host's, or less where a container limits it."""
+    import psutil
+
+    limits = [int(psutil.virtual_memory().available)]
+    try:
+        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        limits += [int(limit) - int(used)] if limit != "max" else []
+    except OSError:  # no such limit: cgroup v1, or not in a container
+        pass
+    return min(limits) // _MIB
+
+
+def _nearest(folder: Path) -> Path:
+    """`folder`, or the nearest of its parents that exists."""
+    return next(place for place in (folder, *folder.parents) if place.exists())

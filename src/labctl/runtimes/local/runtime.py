@@ -1,0 +1,158 @@
+"""The local runtime: everything of a session as processes of this user, owned by one supervisord."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from labctl.errors import NotFoundError
+from labctl.runtimes.base import Handle, Problem, Progress, Remain, ServiceState, Started, Step
+from labctl.runtimes.local import environment, handles, life, logs, ports, processes, state
+from labctl.runtimes.local.cache import disk_trouble
+from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.local.ports import LOOPBACK
+from labctl.runtimes.local.supervisor import Supervisor
+from labctl.runtimes.local.terminal import in_terminal
+
+if TYPE_CHECKING:
+    from labctl.gpus.inventory import Inventory
+    from labctl.labs.lab import Lab
+    from labctl.plan import Layout, Plan
+    from labctl.settings import Settings
+    from labctl.target import Target
+
+_FOR_TERMINALS = ("COLORTERM", "EDITOR", "PAGER", "SHELL", "VISUAL")
+
+
+class LocalRuntime:
+    """Implements `labctl.runtimes.base.Runtime`."""
+
+    name = "local"
+    trust: Literal["self", "host", "cluster"] = "self"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = settings.home
+
+    def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
+        from labctl.plan import Layout
+
+        folder = self._folder(session)
+        named = {profile.model for profile in lab.spec.profiles.values() if profile.model}
+        with disk_trouble(self._home):
+            kept = ports.keep(
+                folder,
+                [(name, port) for name, service in lab.spec.services.items() for port in service.ports],
+                life.port_holder(folder),
+            )
+        return Layout(
+            workspace=str(workspace),
+            lab=str(lab.path),
+            models=str(self._home / "models"),
+            ports=kept,
+            hosts=dict.fromkeys(lab.spec.services, LOOPBACK),
+            local_models={name: str(path) for name in named if (path := self._local_model(name))},
+        )
+
+    def gpus(self) -> Inventory:
+        from labctl.gpus.nvml import inventory
+
+        return inventory(self._settings.nvml_library)
+
+    def preflight(self, plan: Plan) -> list[Problem]:
+        from labctl.runtimes.local.preflight import problems
+
+        found = Supervisor(self._folder(plan.session)).processes() or {}
+        is_running = any(process.is_alive for process in found.values())
+        return list(problems(plan, self._home, is_running=is_running))
+
+    def changes(self, plan: Plan) -> list[str]:
+        from labctl.runtimes.local.changes import changes
+
+        return changes(plan, self._folder(plan.session))
+
+    def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
+        from labctl.runtimes.local.prepare import prepare
+
+        folder = self._folder(plan.session)
+        with disk_trouble(self._home):
+            folder.create()
+            with folder.lock(
+                lambda: progress(Step(name=plan.session, state="progress", detail="waiting for another labctl"))
+            ):
+                handle = handles.make(plan, folder)
+                handles.write(handle, folder, expires_at)
+                made = prepare(plan, self._home, progress)
+                changed = life.bring_up(plan, handle, folder, progress)
+        return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))
+
+    def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
+        folder = self._folder(handle["session"])
+        return state.states(handles.complete(handle, folder), folder, probe=probe)
+
+    def target(self, handle: Handle) -> Target:
+        from labctl.runtimes.local.target import LocalTarget
+
+        known = self._known(handle)
+        return LocalTarget(known)
+
+    def logs(
+        self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
+    ) -> Iterator[str]:
+        folder = self._folder(handle["session"])
+        known = handles.complete(handle, folder)
+        if service not in known.get("services", {service: None} if folder.log(service).exists() else {}):
+            raise _no_service(known, service)
+        return logs.lines(folder.log(service), follow=follow, since_s=since_s, is_over=life.end_watch(folder, service))
+
+    def exec(self, handle: Handle, command: Sequence[str], *, service: str | None = None) -> int:
+        known = self._known(handle)
+        if service is not None and service not in known["services"]:
+            raise _no_service(known, service)
+        own = known["services"][service] if service is not None else known
+        terminal = {name: os.environ[name] for name in _FOR_TERMINALS if name in os.environ}
+        env = {**environment.of_host(), **terminal, **own["environment"]}
+        return in_terminal(command, env, known["workspace"])
+
+    def down(self, handle: Handle, progress: Progress) -> None:
+        folder = self._folder(handle["session"])
+        if not folder.root.is_dir():
+            life.end_processes(folder, life.GRACE_S)
+            return
+        with folder.lock(lambda: progress(_waiting(folder.session))):
+            life.take_down(handles.complete(handle, folder), folder, progress)
+
+    def remains(self) -> list[Remain]:
+        running = processes.sessions(self._home)
+        folders = {file.parent.name for file in self._home.glob("sessions/*/supervisord.conf")}
+        return [self._remain(session, running.get(session, [])) for session in sorted({*running, *folders})]
+
+    def _remain(self, session: str, pids: Sequence[int]) -> Remain:
+        kept = handles.complete({"session": session}, self._folder(session))
+        what = f"processes {', '.join(map(str, pids))}" if pids else f"folder {self._home / 'sessions' / session}"
+        return Remain(session=session, what=what, expires_at=kept.get("expires_at"))
+
+    def _folder(self, session: str) -> SessionFolder:
+        return SessionFolder(self._home, session)
+
+    def _known(self, handle: Handle) -> Mapping[str, Any]:
+        folder = self._folder(handle["session"])
+        known = handles.complete(handle, folder)
+        if "services" not in known:
+            raise NotFoundError(f"the session {folder.session} was never started", "`labctl up` starts it")
+        return known
+
+    def _local_model(self, name: str) -> Path | None:
+        folder = self._settings.models / name if self._settings.models else None
+        return folder if folder is not None and folder.is_dir() else None
+
+
+def _waiting(session: str) -> Step:
+    return Step(name=session, state="progress", detail="waiting for another labctl that is at it")
+
+
+def _no_service(known: Mapping[str, Any], service: str) -> NotFoundError:
+    names = ", ".join(known.get("services", {})) or "none"
+    return NotFoundError(f"the session {known['session']} has no service {service!r}", f"it has: {names}")

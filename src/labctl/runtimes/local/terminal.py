@@ -1,0 +1,39 @@
+"""A command that has this process's terminal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from labctl.errors import NotFoundError
+
+
+def in_terminal(command: Sequence[str], env: Mapping[str, str], cwd: str) -> int:
+    """Run `command` in the foreground; its exit code, 128 + N when signal N ended it. Raises NotFoundError."""
+    try:
+        with _interrupts_are_the_childs():
+            exit_code = subprocess.run(list(command), env=dict(env), cwd=cwd, check=False).returncode
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        what = f"the workspace {cwd} is gone" if error.filename == cwd else f"{command[0]!r} cannot be run here"
+        raise NotFoundError(f"{what}: {error.strerror}", "`labctl exec LAB -- ls` shows what is there") from error
+    return exit_code if exit_code >= 0 else 128 - exit_code
+
+
+def _leave_it(_number: int, _frame: object) -> None:
+    """A handler that does nothing; unlike SIG_IGN it is not inherited by the child."""
+
+
+@contextmanager
+def _interrupts_are_the_childs() -> Iterator[None]:
+    """Let Ctrl-C, which the terminal sends to both, reach the child alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _leave_it)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,1 @@
+"""The local runtime against real supervisord, real processes and real ports."""

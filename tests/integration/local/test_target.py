@@ -1,0 +1,354 @@
+"""A session as checks see it, against learners' files, commands and servers of every kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from labctl.errors import NotFoundError
+from labctl.target import CannotLook, RefusedPath, Request, Target, Unreachable, connect
+
+from .sessions import WEB, LocalLab, until
+
+Labs = Callable[..., LocalLab]
+Answer = Callable[[socket.socket], None]
+
+
+@pytest.fixture
+def lab(lab_of: Labs) -> LocalLab:
+    """A session without services."""
+    lab = lab_of("idle: {command: [sleep, '600']}")
+    lab.up()
+    return lab
+
+
+@pytest.fixture
+def target(lab: LocalLab) -> Target:
+    return lab.target()
+
+
+@pytest.fixture
+def answering(lab_of: Labs) -> Iterator[Callable[[Answer], Target]]:
+    """A target whose learner's service `app` answers its first connection as told, instead of a real program."""
+    listening: list[socket.socket] = []
+
+    def make(answer: Answer) -> Target:
+        lab = lab_of("app: {command: [sleep, '600'], ports: {http: 8000}, owner: learner}")
+        lab.up()
+        server = socket.create_server(("127.0.0.1", lab.state("app").ports["http"]))
+        listening.append(server)
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                try:
+                    answer(connection)
+                except OSError:
+                    return
+
+        threading.Thread(target=serve, daemon=True).start()
+        return lab.target()
+
+    yield make
+    for server in listening:
+        server.close()
+
+
+def test_a_command_runs_in_the_workspace_with_its_input_and_environment(lab: LocalLab, target: Target) -> None:
+    said = target.run(
+        ["sh", "-c", 'cat; echo "$PWD $EXTRA"; echo bad >&2; exit 3'], timeout_s=10, env={"EXTRA": "x"}, stdin=b"in\n"
+    )
+    assert (said.exit_code, said.stdout, said.stderr) == (3, f"in\n{lab.workspace} x\n", "bad\n")
+    assert not said.timed_out
+    assert not said.truncated
+
+
+def test_a_command_that_does_not_exist_ends_with_127(target: Target) -> None:
+    assert target.run(["no-such-program"], timeout_s=10).exit_code == 127
+
+
+def test_a_command_that_hangs_is_killed_with_all_its_children(lab: LocalLab, target: Target) -> None:
+    program = (
+        "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "children = [subprocess.Popen(['sleep', '600'], start_new_session=leaves) for leaves in (False, True)]\n"
+        "print(*[child.pid for child in children], flush=True); time.sleep(600)"
+    )
+    said = target.run([sys.executable, "-c", program], timeout_s=1.5)
+    assert said.timed_out
+    assert said.duration_s < 6
+    for pid in map(int, said.stdout.split()):
+        until(lambda pid=pid: not psutil.pid_exists(pid))  # type: ignore[misc]
+
+
+def test_a_background_child_that_holds_the_output_does_not_hold_up_the_result(target: Target) -> None:
+    said = target.run(["sh", "-c", "setsid sleep 600 & echo $!"], timeout_s=20)
+    assert not said.timed_out
+    assert said.duration_s < 5
+    assert not psutil.pid_exists(int(said.stdout))
+
+
+def test_a_hundred_megabytes_of_output_are_cut_and_never_held(target: Target) -> None:
+    before = psutil.Process().memory_info().rss
+    said = target.run(["head", "-c", "100000000", "/dev/zero"], timeout_s=60, max_output_bytes=1000)
+    assert len(said.stdout) == 1000
+    assert said.truncated
+    assert said.exit_code == 0
+    assert psutil.Process().memory_info().rss - before < 30 * 1024 * 1024
+
+
+def test_input_that_nobody_reads_does_not_block(target: Target) -> None:
+    assert target.run(["true"], timeout_s=10, stdin=b"x" * 5_000_000).exit_code == 0
+
+
+def test_large_input_arrives_whole(target: Target) -> None:
+    assert target.run(["wc", "-c"], timeout_s=10, stdin=b"x" * 5_000_000).stdout.strip() == "5000000"
+
+
+def test_files_are_read_relative_to_the_workspace_or_below_the_lab(lab: LocalLab, target: Target) -> None:
+    (lab.workspace / "out").mkdir()
+    (lab.workspace / "out" / "a.txt").write_text("hello")
+    assert target.read("out/a.txt") == b"hello"
+    assert target.read("out/a.txt", max_bytes=2) == b"he"
+    assert target.read(str(lab.folder / "lab.yaml")).startswith(b"title")
+    with pytest.raises(FileNotFoundError):
+        target.read("out/b.txt")
+    with pytest.raises(IsADirectoryError):
+        target.read("out")
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../secret", "out/../../secret", "link", "folder/passwd", "a\0b", "loop"]
+)
+def test_paths_that_lead_out_are_refused(lab: LocalLab, target: Target, path: str) -> None:
+    (lab.workspace.parent / "secret").write_text("x")
+    (lab.workspace / "link").symlink_to(lab.workspace.parent / "secret")
+    (lab.workspace / "folder").symlink_to("/etc")
+    (lab.workspace / "loop").symlink_to("loop")
+    with pytest.raises(RefusedPath):
+        target.read(path)
+
+
+def test_a_link_that_stays_inside_is_followed(lab: LocalLab, target: Target) -> None:
+    (lab.workspace / "real").write_text("x")
+    (lab.workspace / "link").symlink_to("real")
+    assert target.read("link") == b"x"
+
+
+def test_a_fifo_and_a_device_are_refused_and_do_not_block(lab: LocalLab, target: Target) -> None:
+    os.mkfifo(lab.workspace / "fifo")
+    with pytest.raises(RefusedPath, match="no regular file"):
+        target.read("fifo")
+    server = socket.socket(socket.AF_UNIX)
+    with server:
+        here = os.open(lab.workspace, os.O_RDONLY)
+        server.bind(f"/proc/self/fd/{here}/sock")
+        os.close(here)
+        with pytest.raises(RefusedPath, match="no regular file"):
+            target.read("sock")
+
+
+def test_a_folder_swapped_for_a_link_while_reading_gives_nothing_away(lab: LocalLab, target: Target) -> None:
+    outside = lab.workspace.parent / "outside"
+    outside.mkdir()
+    (outside / "f").write_text("secret")
+    (lab.workspace / "d").mkdir()
+    (lab.workspace / "d" / "f").write_text("mine")
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            (lab.workspace / "d").rename(lab.workspace / "kept")
+            (lab.workspace / "d").symlink_to(outside)
+            (lab.workspace / "d").unlink()
+            (lab.workspace / "kept").rename(lab.workspace / "d")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        seen = {_read(target, "d/f") for _ in range(2000)}
+    finally:
+        done.set()
+        thread.join()
+    assert b"secret" not in seen
+    assert b"mine" in seen
+
+
+def _read(target: Target, path: str) -> bytes:
+    try:
+        return target.read(path)
+    except (FileNotFoundError, RefusedPath):
+        return b""
+
+
+def test_find_lists_what_a_glob_matches(lab: LocalLab, target: Target) -> None:
+    for name in ("a.txt", "deep/b.txt", "deep/er/c.txt", "deep/er/d.bin"):
+        (lab.workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (lab.workspace / name).write_text("123")
+    (lab.workspace / "out").symlink_to("/etc")
+    (lab.workspace / "deep" / "up").symlink_to("..")
+    assert [found.path for found in target.find("**/*.txt")] == ["a.txt", "deep/b.txt", "deep/er/c.txt"]
+    assert [(found.path, found.size_bytes) for found in target.find("deep/*.txt")] == [("deep/b.txt", 3)]
+    assert [(found.path, found.is_dir) for found in target.find("deep/er")] == [("deep/er", True)]
+    assert target.find("out/*") == []
+    assert target.find("nothing/*") == []
+    with pytest.raises(RefusedPath):
+        target.find("../*")
+
+
+def test_find_stops_at_ten_thousand(lab: LocalLab, target: Target) -> None:
+    for number in range(10_050):
+        (lab.workspace / f"f{number}").touch()
+    assert len(target.find("*")) == 10_000
+
+
+def test_a_request_brings_the_answer(lab_of: Labs) -> None:
+    lab = lab_of()
+    (lab.workspace / "page.html").write_text("<p>hello")
+    lab.up()
+    answer = lab.target().request(Request(service="web", path="/page.html"))
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"<p>hello", "text/html")
+    cut = lab.target().request(Request(service="web", path="/page.html", max_bytes=3))
+    assert (cut.body, cut.truncated) == (b"<p>", True)
+    assert lab.target().url("web") == lab.state().url
+
+
+def test_a_learners_service_that_does_not_answer_is_the_learners_failure(lab_of: Labs) -> None:
+    lab = lab_of(
+        WEB + "app: {command: [sh, -c, 'echo SyntaxError in app.py; exec sleep 600'], ports: {http: 1}, owner: learner}"
+    )
+    lab.up()
+    until(lambda: "SyntaxError" in lab.log("app"))
+    with pytest.raises(Unreachable, match="nothing listens") as caught:
+        lab.target().request(Request(service="app"))
+    assert f"its process {lab.pid('app')} runs" in str(caught.value)
+    assert "SyntaxError in app.py" in str(caught.value)
+    os.kill(lab.supervisor_pid(), signal.SIGKILL)
+    os.kill(lab.pid("web"), signal.SIGKILL)
+    with pytest.raises(CannotLook, match="the supervisor is not running"):
+        lab.target().request(Request(service="web"))
+
+
+def test_an_unknown_service_or_port_cannot_be_looked_at(target: Target) -> None:
+    with pytest.raises(CannotLook, match="no service 'nope'; it has idle"):
+        target.request(Request(service="nope"))
+    with pytest.raises(CannotLook, match="has no port"):
+        target.url("idle")
+
+
+def _drip_body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+    for _ in range(1000):
+        connection.sendall(b"x")
+        time.sleep(0.1)
+
+
+def _drip_headers(connection: socket.socket) -> None:
+    for byte in b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 90:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("drip", [_drip_body, _drip_headers])
+def test_a_slow_drip_ends_at_the_deadline(answering: Callable[[Answer], Target], drip: Answer) -> None:
+    target = answering(drip)
+    started = time.monotonic()
+    with pytest.raises(Unreachable, match="no complete answer within 1s"):
+        target.request(Request(service="app", timeout_s=1.0))
+    assert time.monotonic() - started < 3
+
+
+def test_an_answer_that_is_no_http_is_said_to_be_none(answering: Callable[[Answer], Target]) -> None:
+    target = answering(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH\r\n"))
+    with pytest.raises(Unreachable, match="not HTTP"):
+        target.request(Request(service="app", timeout_s=5))
+
+
+def test_an_endless_body_is_cut(answering: Callable[[Answer], Target]) -> None:
+    def endless(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"x" * 65536)
+
+    answer = answering(endless).request(Request(service="app", timeout_s=10, max_bytes=1_000_000))
+    assert (len(answer.body), answer.truncated) == (1_000_000, True)
+
+
+def test_a_redirect_is_an_answer_and_not_followed(answering: Callable[[Answer], Target]) -> None:
+    away = b"HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n"
+    assert answering(lambda connection: connection.sendall(away)).request(Request(service="app")).status == 302
+
+
+def test_another_process_reaches_the_same_session(lab_of: Labs) -> None:
+    lab = lab_of()
+    lab.up()
+    spec = lab.target().spec()
+    arguments = json.loads(json.dumps(spec.arguments))
+    assert connect(type(spec)(factory=spec.factory, arguments=arguments)).url("web") == lab.state().url
+
+
+def test_a_session_that_was_never_started_has_no_target(lab_of: Labs) -> None:
+    with pytest.raises(NotFoundError, match="never started"):
+        lab_of().target()
+
+
+def test_following_a_log_survives_rotation_and_ends_with_the_service(lab_of: Labs) -> None:
+    program = "import time; [print(f'line {n} ' + 'x' * 1000) for n in range(25000)]; print('the end', flush=True); time.sleep(1.2)"
+    lab = lab_of(
+        f'talker: {{command: [python3, -c, "{program}"], restart: "no", healthcheck: {{tcp: false, command: ["true"]}}}}'
+    )
+    lab.up()
+    lines = list(lab.runtime.logs(lab.handle, "talker", follow=True))
+    assert lines[-1] == "the end"
+    numbers = [int(line.split()[1]) for line in lines[:-1]]
+    assert numbers[-1] == 24999
+    assert numbers == list(range(numbers[0], 25000))
+
+
+def test_old_lines_are_left_out_by_since(lab_of: Labs) -> None:
+    program = "import time; print('2020-01-01 00:00:00 old'); print('  more of it'); print('2999-01-01T00:00:00 new', flush=True); time.sleep(600)"
+    lab = lab_of(f'talker: {{command: [python3, -c, "{program}"]}}')
+    lab.up()
+    until(lambda: "new" in lab.log("talker"))
+    assert list(lab.runtime.logs(lab.handle, "talker", since_s=3600)) == ["2999-01-01T00:00:00 new"]
+
+
+def test_logs_of_an_unknown_service_name_those_there_are(lab: LocalLab) -> None:
+    with pytest.raises(NotFoundError, match="no service 'nope'"):
+        lab.runtime.logs(lab.handle, "nope")
+
+
+def test_exec_gives_the_exit_code_of_the_command(lab: LocalLab) -> None:
+    assert lab.runtime.exec(lab.handle, ["sh", "-c", "test $LABCTL_SERVICE = idle"], service="idle") == 0
+    assert lab.runtime.exec(lab.handle, ["sh", "-c", "exit 7"]) == 7
+    assert lab.runtime.exec(lab.handle, ["sh", "-c", "kill -TERM $$"]) == 128 + signal.SIGTERM
+    with pytest.raises(NotFoundError, match="'no-such-program' cannot be run here"):
+        lab.runtime.exec(lab.handle, ["no-such-program"])
+
+
+def test_ctrl_c_during_exec_goes_to_the_command(lab: LocalLab) -> None:
+    program = f"""
+import sys
+from labctl import settings
+from labctl.runtimes.local.runtime import LocalRuntime
+runtime = LocalRuntime(settings.load({{"LABCTL_HOME": {str(lab.home)!r}, "USER": "ada"}}))
+command = ["sh", "-c", "trap 'exit 9' INT; echo ready; while :; do sleep 0.05; done"]
+code = runtime.exec({{"session": {lab.session!r}}}, command)
+print("code", code)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.stdout.read() == "code 9\n"

@@ -1,0 +1,179 @@
+"""The check `pytest`: real scripts, run by the real pytest in a process of its own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from labctl.checks import BaseCheck
+from labctl.outcomes import CheckResult, Outcome
+from labctl.target import CannotLook, Response
+from labctl.testing.target import FakeTarget, answer, completion
+
+CheckOf = Callable[..., BaseCheck]
+
+
+@pytest.fixture
+def run(tmp_path: Path, check_of: CheckOf) -> Callable[..., CheckResult]:
+    """Write a script into a lab's folder and look at a session with it."""
+    (tmp_path / "lab/checks").mkdir(parents=True)
+    (tmp_path / "workspace").mkdir(exist_ok=True)
+    answers = {
+        ("api", "POST", "/predict"): answer({"label": "positive"}, status=201),
+        ("api", "GET", "/page"): Response(
+            status=200, headers={"content-encoding": "gzip"}, body=gzip.compress(b"a page"), duration_s=0.01
+        ),
+        ("vllm", "POST", "/v1/chat/completions"): completion("Paris", tokens=3, duration_s=0.5),
+    }
+    target = FakeTarget(
+        folder=tmp_path / "workspace",
+        answers=answers,
+        service_logs={"api": "started\n"},
+        learner_services=frozenset({"api"}),
+    )
+
+    def look(script: str, **settings: Any) -> CheckResult:
+        (tmp_path / "lab/checks/test_it.py").write_text(script)
+        settings = {"file": "checks/test_it.py", "lab": str(tmp_path / "lab"), "timeout": "60s", **settings}
+        return check_of("pytest", **settings).run(target)
+
+    return look
+
+
+def test_a_script_sees_the_session_through_its_fixtures(run: Callable[..., CheckResult], tmp_path: Path) -> None:
+    (tmp_path / "workspace/run.json").write_text('{"loss": 0.5}')
+    script = """
+import datetime, sys
+
+def test_it(lab, workspace, service, chat, parameters):
+    assert (lab / "checks/test_it.py").is_file()
+    assert workspace.read_json("run.json") == {"loss": parameters["loss"]}
+    assert [info.path for info in workspace.find("*.json")] == ["run.json"]
+    assert workspace.run(sys.executable, "-c", "print(6 * 7)").stdout == "42\\n"
+    answer = service("api").post("/predict", json={"text": "hi"}, params={"n": 1})
+    assert (answer.status_code, answer.json()["label"]) == (201, "positive")
+    assert answer.elapsed == datetime.timedelta(seconds=0.01)
+    assert service("api").get("/page").text == "a page"
+    assert service("api").log == "started\\n"
+    assert service("api").url == "http://api.invalid"
+    reply = chat("Capital of France?", service="vllm", model="capitals")
+    assert (reply.text, reply.tokens, reply.latency_s) == ("Paris", 3, 0.5)
+"""
+    result = run(script, parameters={"loss": 0.5})
+    assert (result.outcome, result.message) == (Outcome.PASS, "1 test passed")
+
+
+def test_the_assertions_message_is_the_checks(run: Callable[..., CheckResult]) -> None:
+    script = """
+def test_a():
+    assert 1 + 1 == 3, "the loss must fall"
+
+def test_b():
+    {}["loss"]
+
+def test_c():
+    pass
+"""
+    result = run(script)
+    assert result.outcome is Outcome.FAIL
+    assert result.message.startswith("the loss must fall\nassert (1 + 1) == 3; KeyError: 'loss'")
+    assert result.actual["test_c"] == "pass"
+    assert run(script, test="test_c").outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("workspace.read_json('out/run.json')", "there is no file out/run.json"),
+        ("workspace.read_text('../secret')", "../secret"),
+        ("service('api').get('/none')", "api does not answer GET /none"),
+    ],
+)
+def test_what_the_learner_lacks_fails(run: Callable[..., CheckResult], body: str, why: str) -> None:
+    result = run(f"def test_it(workspace, service):\n    {body}\n")
+    assert (result.outcome, result.message) == (Outcome.FAIL, why)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("def test_it(service):\n    service('vllm').get('/health')", "vllm does not answer"),
+        ("def test_it(nonsense):\n    pass", "nonsense"),
+        ("import no_such_module", "no_such_module"),
+        ("def test_it(:", "SyntaxError"),
+        ("x = 1", "could not be run"),
+        ("import os\ndef test_it():\n    os._exit(0)", "could not be run"),
+        ("import os, signal\ndef test_it():\n    os.kill(os.getpid(), signal.SIGSEGV)", "could not be run"),
+        ("import pytest\ndef test_it():\n    pytest.skip('no GPU')", "no GPU"),
+    ],
+    ids=["service", "fixture", "import", "syntax", "empty", "exit", "segfault", "skip"],
+)
+def test_a_script_that_cannot_look_is_an_error(run: Callable[..., CheckResult], script: str, why: str) -> None:
+    with pytest.raises(CannotLook, match=why):
+        run(script)
+
+
+def test_a_missing_script_and_a_missing_test_are_errors(run: Callable[..., CheckResult]) -> None:
+    with pytest.raises(CannotLook, match="no file"):
+        run("", file="checks/test_other.py")
+    with pytest.raises(CannotLook, match="could not be run"):
+        run("def test_it(): pass", test="test_other")
+
+
+def test_a_script_that_forks_and_hangs_is_ended_with_its_children(
+    run: Callable[..., CheckResult], tmp_path: Path
+) -> None:
+    script = f"""
+import os, pathlib, signal, subprocess, sys, time
+
+def test_it(workspace):
+    away = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        pathlib.Path({str(tmp_path)!r}, "pids").write_text(f"{{os.getpid()}} {{away.pid}} {{os.getppid()}}")
+        time.sleep(600)
+    workspace.run("sleep", "599.125", timeout=600)
+"""
+    with pytest.raises(CannotLook, match="still running after 10s"):
+        run(script, timeout="10s")
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    assert not [p for p in psutil.process_iter(["cmdline"]) if "599.125" in (p.info["cmdline"] or [])]
+
+
+def test_nothing_in_the_workspace_or_the_environment_is_imported(
+    run: Callable[..., CheckResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("conftest.py", "sitecustomize.py", "httpx.py", "pytest.py"):
+        (tmp_path / "workspace" / name).write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\nraise SystemExit(0)\n")
+    (tmp_path / "workspace/pytest.ini").write_text("[pytest]\naddopts = --collect-only\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --collect-only\n")
+    (tmp_path / "conftest.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "workspace"))
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
+    monkeypatch.chdir(tmp_path / "workspace")
+    result = run("def test_it():\n    assert False, 'it ran'")
+    assert result.message.startswith("it ran")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_flood_of_output_is_cut(run: Callable[..., CheckResult]) -> None:
+    script = "import os\ndef test_it(capfd):\n    with capfd.disabled():\n        [os.write(1, b'x' * (1 << 20)) for _ in range(100)]"
+    assert run(script).outcome is Outcome.PASS
+
+
+def test_the_labs_folder_stays_as_it_is(run: Callable[..., CheckResult], tmp_path: Path) -> None:
+    run("def test_it(): pass")
+    assert sorted(path.name for path in (tmp_path / "lab").rglob("*")) == ["checks", "test_it.py"]
+
+
+def test_the_plan_fills_in_the_labs_folder(check_of: CheckOf) -> None:
+    dumped = check_of("pytest", file="checks/test_it.py").model_dump(exclude_unset=True)
+    assert json.dumps(dumped["lab"]) == '"{{ lab_path }}"'
