@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from labctl.checks import Check
-from labctl.checks.base import Model
+from labctl.checks.base import RENDERED, Model
 from labctl.errors import LabFileError, UsageError
 from labctl.gpus.inventory import Allocation
 from labctl.labs.lab import Lab
@@ -263,7 +263,10 @@ def _criterion(lab: Lab, index: int, context: Mapping[str, Any]) -> CriterionPla
     for number, check in enumerate(criterion.checks):
         values = check.model_dump(by_alias=True, exclude_unset=True, exclude={"kind"})
         values = render(values, context, (*loc, "checks", number, check.kind))
-        checks.append({"kind": check.kind, **values})
+        try:
+            checks.append(_CHECK.validate_python({"kind": check.kind, **values}, context=RENDERED))
+        except ValidationError as error:
+            raise BadTemplate((*loc, "checks", number, check.kind), f"filled in, it is wrong: {error}") from error
     return CriterionPlan(
         id=criterion.id,
         source=criterion.source or "",
@@ -271,11 +274,11 @@ def _criterion(lab: Lab, index: int, context: Mapping[str, Any]) -> CriterionPla
         points=criterion.points,
         hint=str(render(criterion.hint, context, (*loc, "hint"))),
         needs=criterion.needs,
-        checks=_CHECKS.validate_python(checks),
+        checks=checks,
     )
 
 
-_CHECKS: TypeAdapter[list[Check]] = TypeAdapter(list[Check])
+_CHECK: TypeAdapter[Check] = TypeAdapter(Check)
 
 
 def _digest(values: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from labctl.checks.base import BaseCheck, NonEmpty, Unmet
+from labctl.checks.base import BaseCheck, NonEmpty, Unmet, WorkspacePath
 from labctl.checks.documents import read_json
 from labctl.checks.match import Match
 from labctl.checks.weights import Tensor, count_parameters, read_tensors
@@ -22,7 +22,7 @@ class AdapterCheck(BaseCheck):
     """A LoRA adapter in PEFT's format: its base, rank, targets, and weights that were trained and are finite."""
 
     kind: Literal["adapter"] = "adapter"
-    path: NonEmpty
+    path: WorkspacePath
     """The folder with adapter_config.json and adapter_model.safetensors (at most 512 MiB)."""
     base: NonEmpty | list[NonEmpty]
     """The model it must be made for: a path or a hub's id, or any of several."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from labctl.checks.base import BaseCheck, Model, NonEmpty, Unmet, shown
+from labctl.checks.base import BaseCheck, Model, NonEmpty, Unmet, WorkspacePath, shown
 from labctl.checks.documents import Selector, parse_json, read_json, read_text, select
 from labctl.checks.match import as_number, close
 from labctl.outcomes import CheckResult
@@ -24,7 +24,7 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}([,_]\d{3})+(\.\d+)?")
 class Derived(Model):
     """A number in a JSON file that the learner's own run wrote."""
 
-    file: NonEmpty
+    file: WorkspacePath
     """The JSON file in the workspace."""
     select: Selector
     """A JMESPath expression that finds the number."""
@@ -36,7 +36,7 @@ class AnswersCheck(BaseCheck):
     """An answer in a YAML or JSON file of the workspace: a number within a tolerance, or one of some short texts."""
 
     kind: Literal["answers"] = "answers"
-    file: NonEmpty = "answers.yaml"
+    file: WorkspacePath = "answers.yaml"
     """Where the learner writes answers; .json is read as JSON, all else as YAML."""
     key: NonEmpty
     """Which answer; `a.b` is the key b inside a."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 
 from labctl.outcomes import CheckResult, Outcome
 from labctl.target import Target
@@ -20,6 +21,19 @@ Duration = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "examples": ["30s", "1h30m"]}, {"type": "number", "minimum": 0}]}),
 ]
 NonEmpty = Annotated[str, Field(min_length=1)]
+RENDERED = {"rendered": True}
+"""The validation context of checks whose templates are filled in: what labctl provides is then an absolute path."""
+
+
+def _stays_inside(text: str, info: ValidationInfo) -> str:
+    path, rendered = PurePosixPath(text), bool(info.context and info.context.get("rendered"))
+    if ".." in path.parts or "\0" in text or (path.is_absolute() and not rendered):
+        raise ValueError(f"{text!r} leads out of the workspace; give a path relative to it, without '..'")
+    return text
+
+
+WorkspacePath = Annotated[NonEmpty, AfterValidator(_stays_inside)]
+"""A path relative to the workspace, or a template for one that labctl provides, such as "{{ model_path }}/config.json"."""
 
 
 class Unmet(Exception):

