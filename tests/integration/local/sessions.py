@@ -11,6 +11,7 @@ from labctl.labs.lab import load_folder
 from labctl.plan import Plan, plan
 from labctl.runtimes.base import Handle, ServiceState, Started, Step
 from labctl.runtimes.local import processes
+from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.runtime import LocalRuntime
 from labctl.target import Target
 
@@ -18,7 +19,7 @@ LAB = """\
 title: A lab of the tests
 stage: 0
 minutes: 1
-profiles: {{cpu: {{memory: 1MiB, disk: 1MiB{profile}}}}}
+profiles: {{cpu: {{{profile}}}}}
 workspace: {{{workspace}}}
 {services}
 criteria:
@@ -37,7 +38,13 @@ class LocalLab:
     """A session of a lab whose file holds `services`; `again` rewrites the file, as an edit of the lab would."""
 
     def __init__(
-        self, folder: Path, runtime: LocalRuntime, services: str, *, profile: str = "", workspace: str = ""
+        self,
+        folder: Path,
+        runtime: LocalRuntime,
+        services: str,
+        *,
+        profile: str = "memory: 1MiB, disk: 1MiB",
+        workspace: str = "",
     ) -> None:
         self.runtime = runtime
         self.folder = folder / "labs" / "demo"
@@ -85,7 +92,7 @@ class LocalLab:
 
     def pids(self, **marks: str) -> list[int]:
         """Processes of this session, found by their environment; `LABCTL_SERVICE="web"` narrows it."""
-        found = processes.find({**processes.session_marks(self.home, self.session), **marks})
+        found = processes.find({**SessionFolder(self.home, self.session).marks, **marks})
         return [process.pid for process in found]
 
     def pid(self, service: str = "web") -> int:

@@ -203,7 +203,7 @@ def test_a_port_taken_while_the_service_runs_up_is_mended_by_the_next_up(lab_of:
         assert lab.state().state is State.RUNNING
 
 
-@pytest.mark.parametrize("after_s", [0.05, 0.3, 0.6, 1.0, 1.5])
+@pytest.mark.parametrize("after_s", [0.05, 0.5, 1.2])
 def test_up_killed_at_any_moment_is_finished_by_the_next_up(lab_of: Labs, tmp_path: Path, after_s: float) -> None:
     lab = lab_of()
     (tmp_path / "plan.json").write_text(lab.plan().model_dump_json())
@@ -248,7 +248,9 @@ def test_a_full_disk_is_named_and_up_works_once_there_is_room(lab_of: Labs, tiny
     lab.home = tiny_disk / "home"
     lab.runtime = LocalRuntime(settings.load({"LABCTL_HOME": str(lab.home), "USER": "ada"}))
     plan = lab.plan()
-    subprocess.run(["dd", "if=/dev/zero", f"of={tiny_disk}/filler"], capture_output=True, check=False)  # until it is full
+    subprocess.run(
+        ["dd", "if=/dev/zero", f"of={tiny_disk}/filler"], capture_output=True, check=False
+    )  # until it is full
     with pytest.raises(PreflightError, match="the disk is full"):
         lab.runtime.up(plan, lab.steps.append)
     (tiny_disk / "filler").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labctl import settings
@@ -156,7 +158,7 @@ LocalRuntime(settings.load({"LABCTL_HOME": sys.argv[2], "USER": "ada"})).up(plan
 
 
 def test_a_model_is_built_in_its_environment_and_found_by_services(lab_of: Labs, wheels: Path) -> None:
-    lab = lab_of(profile=", model: toy")
+    lab = lab_of(profile="memory: 1MiB, disk: 1MiB, model: toy")
     _lock(lab, "trivial==1.0\n")
     _model(
         lab,
@@ -172,7 +174,7 @@ def test_a_model_is_built_in_its_environment_and_found_by_services(lab_of: Labs,
 
 
 def test_a_model_that_cannot_be_built_leaves_nothing_and_names_its_log(lab_of: Labs, wheels: Path) -> None:
-    lab = lab_of(profile=", model: toy")
+    lab = lab_of(profile="memory: 1MiB, disk: 1MiB, model: toy")
     _lock(lab, "trivial==1.0\n")
     _model(lab, "import os, sys\nos.makedirs(sys.argv[1])\nsys.exit('loss is NaN')\n")
     with pytest.raises(PreflightError, match="loss is NaN") as caught:
@@ -180,6 +182,54 @@ def test_a_model_that_cannot_be_built_leaves_nothing_and_names_its_log(lab_of: L
     log = caught.value.hint.rpartition(" ")[2]
     assert "loss is NaN" in Path(log).read_text()
     assert not Path(lab.plan().models[0].path).exists()
+
+
+def test_ctrl_c_while_a_model_is_built_ends_its_command(lab_of: Labs, wheels: Path, tmp_path: Path) -> None:
+    lab = lab_of(profile="memory: 1MiB, disk: 1MiB, model: toy")
+    _lock(lab, "trivial==1.0\n")
+    _model(lab, "import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)\n")
+    (tmp_path / "plan.json").write_text(lab.plan().model_dump_json())
+    program = """
+import sys
+from pathlib import Path
+from labctl import settings
+from labctl.plan import Plan
+from labctl.runtimes.local.runtime import LocalRuntime
+plan = Plan.model_validate_json(Path(sys.argv[1]).read_text())
+say = lambda step: print(step.detail, flush=True)
+LocalRuntime(settings.load({"LABCTL_HOME": sys.argv[2], "USER": "ada"})).up(plan, say)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "plan.json"), str(lab.home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        assert child.stdout is not None
+        pid = next(int(line.split()[1]) for line in child.stdout if line.startswith("pid "))
+        child.send_signal(signal.SIGINT)
+        child.wait(20)
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_model_that_is_on_disk_is_taken_from_there_and_the_hub_is_left_alone(lab_of: Labs, tmp_path: Path) -> None:
+    (tmp_path / "models" / "org" / "small").mkdir(parents=True)
+    lab = lab_of(profile="memory: 1MiB, disk: 1MiB, model: org/small")
+    environ = {"LABCTL_HOME": str(lab.home), "LABCTL_MODELS": str(tmp_path / "models"), "USER": "ada"}
+    lab.runtime = LocalRuntime(settings.load(environ))
+    lab.up()
+    said = lab.target().run(["sh", "-c", "echo $MODEL_PATH $HF_HUB_OFFLINE"], timeout_s=10)
+    assert said.stdout == f"{tmp_path}/models/org/small 1\n"
+
+
+def test_the_hosts_gpus_are_listed_or_their_absence_is_explained(runtime: LocalRuntime) -> None:
+    found = runtime.gpus()
+    assert bool(found.gpus) != bool(found.problem)
+
+
+def test_preflight_names_all_that_is_missing_at_once(lab_of: Labs, wheels: Path) -> None:
+    lab = lab_of(IN_ENV, profile="disk: 900TiB, memory: 900TiB, gpu: {count: 1}")
+    _lock(lab, "trivial==1.0\n")
+    disk, memory, gpu = lab.runtime.preflight(lab.plan())
+    assert "demo needs 921600 GiB of disk" in disk.what
+    assert "demo needs 921600 GiB of memory" in memory.what
+    assert "none is allocated" in gpu.what
 
 
 def test_a_full_disk_while_an_environment_is_made_is_named(env_lab: LocalLab, tmp_path: Path) -> None:

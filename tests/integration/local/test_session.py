@@ -38,7 +38,7 @@ def test_up_starts_the_service_and_down_leaves_nothing_but_logs(lab_of: Labs) ->
     lab.down()
     assert lab.pids() == []
     left = {path.name for path in (lab.home / "sessions" / lab.session).iterdir()}
-    assert left == {"lock", "logs", "run"}
+    assert left == {"lock", "logs", "run", "supervisord.log", "supervisord.start"}
     assert lab.runtime.remains() == []
 
 

@@ -200,7 +200,8 @@ def test_find_lists_what_a_glob_matches(lab: LocalLab, target: Target) -> None:
     assert [found.path for found in target.find("**/*.txt")] == ["a.txt", "deep/b.txt", "deep/er/c.txt"]
     assert [(found.path, found.size_bytes) for found in target.find("deep/*.txt")] == [("deep/b.txt", 3)]
     assert [(found.path, found.is_dir) for found in target.find("deep/er")] == [("deep/er", True)]
-    assert target.find("out/*") == []
+    (lab.workspace / "loop").symlink_to("loop")
+    assert target.find("out/*") == target.find("loop/*") == []
     assert target.find("nothing/*") == []
     with pytest.raises(RefusedPath):
         target.find("../*")
@@ -282,6 +283,12 @@ def test_an_endless_body_is_cut(answering: Callable[[Answer], Target]) -> None:
 
     answer = answering(endless).request(Request(service="app", timeout_s=10, max_bytes=1_000_000))
     assert (len(answer.body), answer.truncated) == (1_000_000, True)
+
+
+def test_an_answer_that_breaks_off_is_no_answer(answering: Callable[[Answer], Target]) -> None:
+    half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf of it"
+    with pytest.raises(Unreachable, match="broke off 90 bytes before its end"):
+        answering(lambda connection: connection.sendall(half)).request(Request(service="app"))
 
 
 def test_a_redirect_is_an_answer_and_not_followed(answering: Callable[[Answer], Target]) -> None:

@@ -38,7 +38,7 @@ def error_of(result: Result) -> dict[str, Any]:
         (("verify",), 5, "no session is running", "`labctl up LAB`"),
         (("down", "small-lab"), 5, "no session of 'small-lab' is running", "`labctl up small-lab`"),
         (("logs", "small-lab"), 5, "no session of 'small-lab' is running", ""),
-        (("list", "--stage", "9"), 2, "should be less than or equal to 4", "labctl list --help`"),
+        (("list", "--stage", "9"), 2, "9 is not in the range", "labctl list --help`"),
         (("list", "--course", "nothing"), 5, "no course named 'nothing'", "courses:"),
         (("up", "small-lab", "--runtime", "dcoker"), 2, "no runtime 'dcoker'", "it has:"),
         (("up", "small-lab", "--profile", "gpu"), 2, "no profile 'gpu'", "it has: cpu"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.runtimes.local.index import for_uv, has_own_index, pip_files
+from labctl.runtimes.local.index import for_uv, has_own_index, is_off, pip_files
 
 
 @pytest.fixture
@@ -68,3 +68,10 @@ def test_pips_files_are_looked_for_where_pip_looks() -> None:
     assert Path("/home/ada/.config/pip/pip.conf") in files
     assert files[-1] == Path("/mine.conf")
     assert pip_files({"HOME": "/home/ada", "PIP_CONFIG_FILE": "/dev/null"}) == []
+
+
+def test_a_room_without_an_index_is_known_from_file_or_environment(tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nno-index = true\n")
+    assert is_off({}, [tmp_path / "pip.conf"])
+    assert is_off({"PIP_NO_INDEX": "1"}, [])
+    assert not is_off({}, [])

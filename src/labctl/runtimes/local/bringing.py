@@ -89,9 +89,10 @@ class Bringing:
             if process and self._is_ready(service, process, complaints.get(name)):
                 service.phase = "ready"
                 self._progress(Step(name=f"service {name}", state="unchanged"))
-            elif process and process.is_alive and self._may_still_come(service, process, seen_healthy.get(name)):
+            elif process and self._may_still_come(service, process, seen_healthy.get(name)):
                 service.phase, service.deadline = "starting", self._rest(service, process)
-        self._stop([name for name in running if self._services[name].phase == "waiting"])
+        alive = [name for name, process in processes.items() if process.is_alive and name in self._services]
+        self._stop([name for name in alive if self._services[name].phase == "waiting"])
         self._remember_healthy(processes)
 
     def _is_ready(self, service: _Service, process: Process, complaint: str | None) -> bool:
@@ -107,7 +108,8 @@ class Bringing:
         return any(need is not None and need.condition == "service_completed_successfully" for need in others)
 
     def _may_still_come(self, service: _Service, process: Process, healthy_pid: object) -> bool:
-        return process.pid != healthy_pid and self._rest(service, process) > time.monotonic()
+        on_its_way = process.state in ("STARTING", "RUNNING") and process.pid != healthy_pid
+        return on_its_way and self._rest(service, process) > time.monotonic()
 
     def _rest(self, service: _Service, process: Process) -> float:
         return time.monotonic() + service.timeout_s - (time.time() - process.started_at)

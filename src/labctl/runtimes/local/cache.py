@@ -75,9 +75,10 @@ class Children:
     ) -> list[str]:
         """Run `command` to its end, passing on each line it writes; the last lines. Raises Failed, OSError."""
         with self._started(command, env, cwd, lock) as child:
-            assert child.stdout is not None
+            output = child.stdout
+            assert output is not None
             kept: deque[str] = deque(maxlen=_KEPT_LINES)
-            for line in iter(lambda: child.stdout.readline(4096), ""):  # type: ignore[union-attr]
+            for line in iter(lambda: output.readline(4096), ""):
                 if line.strip():
                     kept.append(line.rstrip())
                     on_line(line.strip())

@@ -24,7 +24,7 @@ _RESTART = {"no": "false", "on-failure": "unexpected", "always": "true"}
 # bytes: its own /proc/self/cwd keeps it short, however deep the folder is
 _HEAD = """\
 [supervisord]
-logfile=logs/supervisord.log
+logfile=supervisord.log
 logfile_maxbytes=1MB
 logfile_backups=1
 pidfile=supervisord.pid

@@ -67,7 +67,7 @@ def _commands(env: EnvStep, place: Path, *, cpu_only: bool) -> list[list[str]]:
     sync = [uv, "pip", "sync", env.lock, "--python", str(place / "bin" / "python"), "--allow-empty-requirements"]
     if cpu_only and _TORCH.search(Path(env.lock).read_text()) and not index.has_own_index(_environ()):
         sync.append("--torch-backend=cpu")  # PyPI's own torch brings several GB of CUDA
-    if os.environ.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on"):
+    if index.is_off():
         sync.append("--no-index")
     return [[uv, "venv", "--python", sys.executable, "--no-project", "--prompt", env.name, str(place)], sync]
 

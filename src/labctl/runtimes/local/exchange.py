@@ -72,6 +72,8 @@ def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
     while limit > 0 and (part := response.read1(min(limit, 65536))):
         parts.append(part)
         limit -= len(part)
+    if limit > 0 and response.length:
+        raise NoAnswer(f"the answer broke off {response.length} bytes before its end")
     response.close()
     return b"".join(parts)
 

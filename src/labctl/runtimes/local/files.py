@@ -113,7 +113,7 @@ def _matches(root: Path, folder: str, parts: Sequence[str], budget: list[int]) -
             found = _join(folder, entry.name)
             if len(parts) == 1:
                 yield found
-            elif entry.is_dir() and _inside(root, found):
+            elif _inside(root, found) and (root / found).is_dir():
                 yield from _matches(root, found, parts[1:], budget)
 
 

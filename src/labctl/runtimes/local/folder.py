@@ -61,6 +61,15 @@ class SessionFolder:
     def handle(self) -> Path:
         return self.root / "handle.json"
 
+    @property
+    def plan(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """What the environment of every process of the session holds, and of no other's."""
+        return {"LABCTL_SESSION": self.session, "LABCTL_HOME": str(self.home)}
+
     def log(self, service: str) -> Path:
         """The newest log file of a service."""
         return self.logs / f"{service}.log"

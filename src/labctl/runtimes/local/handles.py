@@ -40,8 +40,9 @@ def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
     }
 
 
-def write(handle: Handle, folder: SessionFolder, expires_at: str | None) -> None:
-    """Keep the handle in the session's folder: a kill in the middle of `up` must not lose it."""
+def write(plan: Plan, handle: Handle, folder: SessionFolder, expires_at: str | None) -> None:
+    """Keep plan and handle in the session's folder: a kill in the middle of `up` must not lose them."""
+    write_atomically(folder.plan, plan.model_dump_json(indent=1))
     text = json.dumps({**handle, "expires_at": expires_at}, indent=1)
     if read_json(folder.handle) != json.loads(text):
         write_atomically(folder.handle, text)

@@ -35,6 +35,13 @@ def has_own_index(uv: Mapping[str, str]) -> bool:
     return any(uv.get(name) for name in ("UV_FIND_LINKS", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL"))
 
 
+def is_off(environ: Mapping[str, str] | None = None, files: list[Path] | None = None) -> bool:
+    """Whether pip is told to use no index, only `find-links`; uv has a flag for that, and no variable."""
+    environ = os.environ if environ is None else environ
+    pip = _pip_settings(environ, pip_files(environ) if files is None else files)
+    return pip.get("no-index", "").lower() in ("1", "true", "yes", "on")
+
+
 def pip_files(environ: Mapping[str, str]) -> list[Path]:
     """pip's configuration files, later ones win; they need not exist."""
     home = Path(environ.get("HOME") or Path.home())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError
 from labctl.runtimes.base import Progress, Step
-from labctl.runtimes.local import config, environment, envs, handles, processes
+from labctl.runtimes.local import config, environment, envs, handles
 from labctl.runtimes.local.bringing import Bringing
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import PortName
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from labctl.plan import Plan
 
 GRACE_S = 10.0
-_MADE_BY_UP = ("supervisord.conf", "supervisor.sock", "supervisord.pid", "ports.json", "healthy.json", "handle.json")
+_MADE_BY_UP = (
+    "supervisord.conf",
+    "supervisord.pid",
+    "supervisor.sock",
+    "ports.json",
+    "healthy.json",
+    "handle.json",
+    "plan.json",
+)
 
 
 def bring_up(plan: Plan, handle: Mapping[str, Any], folder: SessionFolder, progress: Progress) -> list[str]:
@@ -28,17 +36,16 @@ def bring_up(plan: Plan, handle: Mapping[str, Any], folder: SessionFolder, progr
     before = supervisor.processes()
     if before is None and not plan.services:
         return []
-    marks = processes.session_marks(folder.home, folder.session)
     removed: list[str] = []
     if before is None:
         end_processes(folder, handles.grace_s(handle))  # what a killed supervisor left behind
-        supervisor.start_daemon({**environment.of_host(), **marks})
+        supervisor.start_daemon({**environment.of_host(), **folder.marks})
     else:
         removed = _apply(supervisor, handles.grace_s(handle))
 
     def clean(name: str) -> None:
         if before and name in before and before[name].started_at:
-            processes.end_all({**marks, "LABCTL_SERVICE": name}, GRACE_S)
+            end_processes(folder, GRACE_S, LABCTL_SERVICE=name)
 
     bringing = Bringing(plan, handle, supervisor, folder, progress, clean)
     bringing.run()
@@ -65,9 +72,11 @@ def take_down(handle: Mapping[str, Any], folder: SessionFolder, progress: Progre
     progress(Step(name=folder.session, state="done", detail=f"its logs stay in {folder.logs}"))
 
 
-def end_processes(folder: SessionFolder, grace_s: float) -> None:
-    """End whatever bears the session's id, also what left its process group. Raises EngineError for what cannot be ended."""
-    left = processes.end_all(processes.session_marks(folder.home, folder.session), grace_s)
+def end_processes(folder: SessionFolder, grace_s: float, **marks: str) -> None:
+    """End whatever bears the session's id (and `marks`), also what left its process group. Raises EngineError."""
+    from labctl.runtimes.local import processes  # psutil: not for an `up` that has nothing to do
+
+    left = processes.end_all({**folder.marks, **marks}, grace_s)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise EngineError(f"processes {pids} of {folder.session} cannot be ended", f"`kill -9 {pids.replace(',', '')}`")
@@ -82,8 +91,9 @@ def port_holder(folder: SessionFolder) -> Callable[[PortName, int], bool]:
             found.append(Supervisor(folder).processes())
         if found[0] and name[0] in found[0] and found[0][name[0]].state == "RUNNING":
             return True
-        marks = processes.session_marks(folder.home, folder.session)
-        return port in processes.listening_ports(processes.find(marks))
+        from labctl.runtimes.local import processes
+
+        return port in processes.listening_ports(processes.find(folder.marks))
 
     return is_ours
 

@@ -20,11 +20,6 @@ def find(marks: Mapping[str, str]) -> list[psutil.Process]:
     ]
 
 
-def session_marks(home: Path, session: str) -> dict[str, str]:
-    """What marks the processes of a session."""
-    return {"LABCTL_SESSION": session, "LABCTL_HOME": str(home)}
-
-
 def sessions(home: Path) -> dict[str, list[int]]:
     """Process ids by session, for all sessions under `home` that have a process."""
     found: dict[str, list[int]] = {}

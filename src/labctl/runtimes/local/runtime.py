@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.errors import NotFoundError
 from labctl.runtimes.base import Handle, Problem, Progress, Remain, ServiceState, Started, Step
-from labctl.runtimes.local import environment, handles, life, logs, ports, processes, state
+from labctl.runtimes.local import environment, handles, life, logs, ports, state
 from labctl.runtimes.local.cache import disk_trouble
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import LOOPBACK
@@ -83,7 +83,7 @@ class LocalRuntime:
                 lambda: progress(Step(name=plan.session, state="progress", detail="waiting for another labctl"))
             ):
                 handle = handles.make(plan, folder)
-                handles.write(handle, folder, expires_at)
+                handles.write(plan, handle, folder, expires_at)
                 made = prepare(plan, self._home, progress)
                 changed = life.bring_up(plan, handle, folder, progress)
         return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))
@@ -103,7 +103,7 @@ class LocalRuntime:
     ) -> Iterator[str]:
         folder = self._folder(handle["session"])
         known = handles.complete(handle, folder)
-        if service not in known.get("services", {service: None} if folder.log(service).exists() else {}):
+        if service not in known.get("services", {file.stem for file in folder.logs.glob("*.log")}):
             raise _no_service(known, service)
         return logs.lines(folder.log(service), follow=follow, since_s=since_s, is_over=life.end_watch(folder, service))
 
@@ -121,10 +121,12 @@ class LocalRuntime:
         if not folder.root.is_dir():
             life.end_processes(folder, life.GRACE_S)
             return
-        with folder.lock(lambda: progress(_waiting(folder.session))):
+        with disk_trouble(self._home), folder.lock(lambda: progress(_waiting(folder.session))):
             life.take_down(handles.complete(handle, folder), folder, progress)
 
     def remains(self) -> list[Remain]:
+        from labctl.runtimes.local import processes
+
         running = processes.sessions(self._home)
         folders = {file.parent.name for file in self._home.glob("sessions/*/supervisord.conf")}
         return [self._remain(session, running.get(session, [])) for session in sorted({*running, *folders})]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl.runtimes.base import ServiceState, State
-from labctl.runtimes.local import processes
 from labctl.runtimes.local.folder import SessionFolder, read_json
 from labctl.runtimes.local.health import probe_all, probed
 from labctl.runtimes.local.logs import last_lines
@@ -68,7 +67,9 @@ def now(handle: Mapping[str, Any], folder: SessionFolder, service: str) -> str:
 def _without_supervisor(handle: Mapping[str, Any], folder: SessionFolder) -> tuple[State, str]:
     if not folder.conf.exists():
         return State.STOPPED, ""
-    orphans = [process.pid for process in processes.find(processes.session_marks(folder.home, folder.session))]
+    from labctl.runtimes.local import processes  # psutil: only when something is wrong
+
+    orphans = [process.pid for process in processes.find(folder.marks)]
     still = f"; without it still run the processes {', '.join(map(str, orphans[:5]))}" if orphans else ""
     lab = handle.get("lab", folder.session)
     return State.FAILED, f"the supervisor is not running; `labctl up {lab}` brings it back{still}"

@@ -37,6 +37,10 @@ class Process:
         return self.state in ("STARTING", "RUNNING", "STOPPING")
 
 
+class NotRunning(EngineError):
+    """There is no supervisord to ask."""
+
+
 class Supervisor:
     """The supervisord of one session."""
 
@@ -49,7 +53,7 @@ class Supervisor:
         """Every service by name; None when supervisord does not run, or is about to end."""
         try:
             return {info["name"]: _process(info) for info in self._call("getAllProcessInfo")}
-        except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, http.client.RemoteDisconnected):
+        except NotRunning:
             return None
         except xmlrpc.client.Fault as fault:
             if fault.faultCode == _SHUTTING_DOWN:
@@ -60,7 +64,7 @@ class Supervisor:
         """Start supervisord; it answers when this returns. Raises EngineError with what it said."""
         self._folder.socket.unlink(missing_ok=True)
         command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", self._folder.conf.name]
-        said = self._folder.logs / "supervisord.start"
+        said = self._folder.root / "supervisord.start"
         with said.open("w") as stream:
             try:
                 done = subprocess.run(
@@ -75,10 +79,12 @@ class Supervisor:
                     check=False,
                 )
             except subprocess.TimeoutExpired as error:
-                raise EngineError("supervisord did not start in time", f"see {self._folder.logs}") from error
+                raise EngineError(
+                    "supervisord did not start in time", f"see {self._folder.root}/supervisord.log"
+                ) from error
         if done.returncode != 0:
             lines = said.read_text(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
-            raise EngineError(f"supervisord did not start: {lines[-1]}", f"see {self._folder.logs}")
+            raise EngineError(f"supervisord did not start: {lines[-1]}", f"see {self._folder.root}/supervisord.log")
 
     def reload(self) -> tuple[list[str], list[str], list[str]]:
         """Make supervisord read its configuration again: the services that were added, changed, removed."""
@@ -115,7 +121,7 @@ class Supervisor:
         """Ask supervisord to end, and wait for it; nothing happens when it does not run."""
         try:
             self._call("shutdown")
-        except (OSError, http.client.HTTPException, xmlrpc.client.Fault):
+        except (NotRunning, xmlrpc.client.Fault):
             return
         deadline = time.monotonic() + _ANSWER_S
         while self._folder.socket.exists() and time.monotonic() < deadline:
@@ -131,9 +137,14 @@ class Supervisor:
     def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self._proxy.supervisor, method)(*arguments)
-        except TimeoutError as error:
+        except (FileNotFoundError, ConnectionError) as error:
+            raise NotRunning(
+                f"the supervisor of {self._folder.session} is not running", "`labctl up` starts it"
+            ) from error
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise EngineError(
-                f"the supervisor of {self._folder.session} does not answer", f"`labctl down {self._folder.session}`"
+                f"the supervisor of {self._folder.session} does not answer: {error}",
+                "`labctl down` ends it, `labctl up` starts it again",
             ) from error
         finally:
             self._transport.close()

@@ -1,0 +1,52 @@
+"""Every lab that ships is proved end to end on the local runtime, cpu profile: real environments, services and training."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labctl.labs import catalog
+from labctl.labs.lab import load_folder
+from labctl.sessions.lint import problems
+
+ROOT = Path(__file__).resolve().parents[2]
+LABS = sorted(path.parent for path in catalog.builtin_folder().glob(f"*/{catalog.LAB_FILE}"))
+HOME = ROOT / ".cache" / "labs"
+"""One home for all of them, kept between runs: environments and models are made once."""
+
+
+def labctl(*args: str, timeout_s: float = 1500) -> subprocess.CompletedProcess[str]:
+    values = {name: value for name, value in os.environ.items() if not name.startswith("LABCTL_")}
+    values |= {"LABCTL_HOME": str(HOME), "LABCTL_WORKSPACES": str(HOME / "work")}
+    command = [sys.executable, "-m", "labctl", *args]
+    return subprocess.run(command, env=values, capture_output=True, text=True, check=False, timeout=timeout_s)
+
+
+@pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
+def test_a_lab_is_valid_and_complete(folder: Path) -> None:
+    assert problems(folder) == []
+    lab = load_folder(folder)
+    assert sum(criterion.points for criterion in lab.spec.criteria) == 100
+    assert all(criterion.source for criterion in lab.spec.criteria)
+    assert set(lab.spec.profiles) == {"cpu", "gpu"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.xdist_group("labs")
+@pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
+def test_a_lab_tells_right_from_wrong(folder: Path) -> None:
+    """Starter passes nothing, each mutant fails exactly what it must, the solution passes everything, twice."""
+    result = labctl("lab", "test", folder.name, "--profile", "cpu", "--json")
+    assert result.returncode in (0, 1), result.stdout + result.stderr
+    answer = json.loads(result.stdout)
+    problems = {each["name"]: each["problems"] for each in answer["rounds"] if each["problems"]}
+    assert problems == {}
+    assert [each["name"] for each in answer["rounds"]][:2] == ["starter", "solution"]
+    assert answer["rounds"][-1]["name"] == "solution again"
+    assert json.loads(labctl("status", "--json").stdout) == {"sessions": []}
