@@ -114,11 +114,11 @@ def _table(title: str, schema: dict[str, Any], hide: frozenset[str] | set[str] =
 
 def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
-        return field["$ref"].rpartition("/")[2]
+        return str(field["$ref"].rpartition("/")[2])
     if "const" in field or "enum" in field:
         return " \\| ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
     if "anyOf" in field or "oneOf" in field:
-        options = dict.fromkeys(_type(option) for option in field.get("anyOf", field.get("oneOf")))
+        options = dict.fromkeys(_type(option) for option in field.get("anyOf") or field["oneOf"])
         return " or ".join(option for option in options if option != "null")
     if field.get("type") == "array":
         return f"list of {_type(field.get('items', {}))}"

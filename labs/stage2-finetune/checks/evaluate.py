@@ -75,7 +75,9 @@ def knows_held_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
 def every_weight_moved(base: PreTrainedModel, model: PreTrainedModel) -> int:
     """0 when the model has the base's tensors, and nearly all of them hold other numbers."""
     before, after = dict(base.named_parameters()), dict(model.named_parameters())
-    if {name: tensor.shape for name, tensor in before.items()} != {name: tensor.shape for name, tensor in after.items()}:
+    if {name: tensor.shape for name, tensor in before.items()} != {
+        name: tensor.shape for name, tensor in after.items()
+    }:
         print("the model's tensors are not those of the base")
         return 1
     changed = sum(not torch.equal(before[name], after[name]) for name in before)
@@ -87,8 +89,13 @@ def loss_falls(model: PreTrainedModel, adapter: Path, recorded: dict, tokenizer:
     """0 when the adapter lowers the loss on the training tickets as training does, and the records say so too."""
     before = training_loss(model, tokenizer)
     after = training_loss(PeftModel.from_pretrained(model, adapter), tokenizer)
-    print(f"loss on the training tickets: {before:.4f} without the adapter, {after:.4f} with it; wanted: a {WANTED_FALL}th")
-    told = [agree("first_loss", recorded.get("first_loss"), before), agree("last_loss", recorded.get("last_loss"), after)]
+    print(
+        f"loss on the training tickets: {before:.4f} without the adapter, {after:.4f} with it; wanted: a {WANTED_FALL}th"
+    )
+    told = [
+        agree("first_loss", recorded.get("first_loss"), before),
+        agree("last_loss", recorded.get("last_loss"), after),
+    ]
     return 0 if after <= before / WANTED_FALL and all(told) else 1
 
 

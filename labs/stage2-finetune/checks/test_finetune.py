@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from labctl.checks.answers import to_number
 from safetensors.numpy import load
+
+from labctl.checks.answers import to_number
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 ALL_LINEAR = [*ATTENTION, "gate_proj", "up_proj", "down_proj"]
@@ -97,13 +98,18 @@ def test_experiment_was_run(workspace: Any, config: dict[str, Any], name: str) -
     recorded = record.get("trainable_parameters")
     assert recorded == size, f"{name}: out/experiments.json says {recorded} parameters, its adapter holds {size:,}"
     logged = last_loss(workspace.read_json(f"out/{name}/trainer_state.json"))
-    assert record.get("last_loss") == logged, f"{name}: last_loss is {record.get('last_loss')}, its trainer logged {logged}"
+    assert record.get("last_loss") == logged, (
+        f"{name}: last_loss is {record.get('last_loss')}, its trainer logged {logged}"
+    )
 
 
 def test_experiments_are_read_right(workspace: Any, answers: dict[str, Any]) -> None:
     losses = {name: run["last_loss"] for name, run in experiments(workspace).items() if name in RUNS}
     seen = answers.get("observed") or {}
-    for key, wanted in {"lowest_loss": min(losses, key=losses.get), "highest_loss": max(losses, key=losses.get)}.items():
+    for key, wanted in {
+        "lowest_loss": min(losses, key=losses.get),
+        "highest_loss": max(losses, key=losses.get),
+    }.items():
         assert seen.get(key) == wanted, f"observed.{key} in answers.yaml is {seen.get(key)!r}; your runs say otherwise"
 
 
@@ -123,12 +129,20 @@ def test_comparison_agrees_with_the_files(workspace: Any, config: dict[str, Any]
     for name, folder in {"lora": "adapter", "full": "full"}.items():
         run = compared.get(name) or {}
         disk = sum(info.size_bytes for info in workspace.find(f"out/{folder}/*.safetensors"))
-        assert run.get("trainable_parameters") == sizes[name], f"{name}: trainable_parameters is not what out/{folder} holds"
+        assert run.get("trainable_parameters") == sizes[name], (
+            f"{name}: trainable_parameters is not what out/{folder} holds"
+        )
         assert run.get("disk_bytes") == disk, f"{name}: disk_bytes is not the {disk:,} bytes of weights in out/{folder}"
         per_parameter = (number(run.get("optimizer_bytes")) or 0) / sizes[name]
-        assert near(per_parameter, ADAM_BYTES), f"{name}: {per_parameter:.1f} optimizer bytes a parameter; was it measured?"
-        assert (number(run.get("peak_memory_mib")) or 0) > 4 * sizes[name] / 2**20, f"{name}: no peak memory was measured"
-        assert 0 < (number(run.get("last_loss")) or 0) < (number(run.get("first_loss")) or 0) / 2, f"{name}: no falling loss"
+        assert near(per_parameter, ADAM_BYTES), (
+            f"{name}: {per_parameter:.1f} optimizer bytes a parameter; was it measured?"
+        )
+        assert (number(run.get("peak_memory_mib")) or 0) > 4 * sizes[name] / 2**20, (
+            f"{name}: no peak memory was measured"
+        )
+        assert 0 < (number(run.get("last_loss")) or 0) < (number(run.get("first_loss")) or 0) / 2, (
+            f"{name}: no falling loss"
+        )
 
 
 def lora_parameters(config: Mapping[str, Any], rank: int, targets: Sequence[str]) -> int:

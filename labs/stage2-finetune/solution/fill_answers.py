@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import training
 import yaml
 from safetensors.numpy import load_file
 from train_lora import ATTENTION, MLP
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
-
-import training
 
 OUT = Path("out")
 

@@ -27,7 +27,9 @@ def main() -> None:
     for name, chosen in RUNS.items():
         run = fine_tune(LoraConfig(task_type="CAUSAL_LM", **chosen), OUT / name, EPOCHS)
         runs[name] = {**chosen, **run}
-        print(f"{name}: {run['trainable_parameters']:,} parameters, loss {run['first_loss']:.3f} → {run['last_loss']:.4f}")
+        print(
+            f"{name}: {run['trainable_parameters']:,} parameters, loss {run['first_loss']:.3f} → {run['last_loss']:.4f}"
+        )
     (OUT / "experiments.json").write_text(json.dumps(runs, indent=2))
 
 

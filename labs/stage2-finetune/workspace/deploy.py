@@ -1,6 +1,6 @@
 """Step 3: load out/adapter into the running vLLM under the name `triage`, and ask both models the same question.
 
-    labctl exec stage2-finetune -- python deploy.py
+labctl exec stage2-finetune -- python deploy.py
 """
 
 from __future__ import annotations

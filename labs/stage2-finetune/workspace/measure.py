@@ -1,6 +1,6 @@
 """Step 4: train the same adapter with other ranks, alphas and targets, and write the results to out/experiments.json.
 
-    labctl exec stage2-finetune -- python measure.py
+labctl exec stage2-finetune -- python measure.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Step 5: fine-tune every weight of the base model, save it in out/full, and compare the cost with the adapter's.
 
-    labctl exec stage2-finetune -- python train_full.py
+labctl exec stage2-finetune -- python train_full.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Step 2: fine-tune the base model with LoRA and save the adapter in out/adapter.
 
-    labctl exec stage2-finetune -- python train_lora.py
+labctl exec stage2-finetune -- python train_lora.py
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def verify(
     from labctl.grading import grade
     from labctl.outcomes import Report
 
-    if session.state is not SessionState.RUNNING:
+    if session.state not in (SessionState.RUNNING, SessionState.FAILED):
         raise NotFoundError(
             f"{session.id} is {session.state.value}, not RUNNING", f"bring it back: `labctl up {session.lab}`"
         )

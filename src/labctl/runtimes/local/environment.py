@@ -45,7 +45,16 @@ def of_host(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """What is taken over from the user's own environment: home, language, proxies, certificates, the model hub."""
     environ = os.environ if environ is None else environ
     kept = {name: value for name, value in environ.items() if name in _KEPT or name.startswith("LC_")}
-    return {"LANG": "C.UTF-8", **kept, "PATH": _path(None)}
+    return {"LANG": "C.UTF-8", **_past_the_proxy(kept), "PATH": _path(None)}
+
+
+def _past_the_proxy(kept: Mapping[str, str]) -> dict[str, str]:
+    """Services are on the loopback interface: where there is a proxy, it must not be asked for them."""
+    if not any(name.lower().endswith("_proxy") for name in kept):
+        return dict(kept)
+    listed = kept.get("no_proxy") or kept.get("NO_PROXY") or ""
+    around = ",".join(dict.fromkeys([*filter(None, listed.split(",")), "127.0.0.1", "localhost"]))
+    return {**kept, "no_proxy": around, "NO_PROXY": around}
 
 
 def of_session(plan: Plan, home: Path) -> dict[str, str]:
