@@ -35,7 +35,7 @@ if ! "$python" -m venv --clear .venv >/dev/null 2>&1; then
 fi
 uv=$(command -v uv || true)
 if [ -z "$uv" ]; then
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+  .venv/bin/python -m pip install -qq --disable-pip-version-check uv
   uv=.venv/bin/uv
 fi
 eval "$(uv_settings_from_pip)"

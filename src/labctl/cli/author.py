@@ -51,7 +51,7 @@ def validate(
         screen.answer_json({"labs": found})
     for folder, mistakes in found.items():
         if not json and not mistakes:
-            screen.out().print(screen.text("✓", "green"), screen.text(folder))
+            screen.out().print(screen.text("✓", "green"), screen.text(folder), soft_wrap=True)
     if lines:
         if json:
             raise typer.Exit(LabFileError.exit_code)
@@ -94,7 +94,10 @@ def solve(lab: SessionArgument, yes: Annotated[bool, typer.Option("--yes", "-y",
     with screen.Steps() as steps:
         copy = apply(ctx, session, steps)
     screen.answer(str(copy))
-    screen.hint(f"what was there is kept in {copy}", f"labctl verify {session.lab}    see what it brought")
+    screen.hint(
+        f"what was there is kept in {copy}",
+        f"labctl verify {session.name_for(ctx.settings.learner)}    see what it brought",
+    )
 
 
 @app.command("schema")

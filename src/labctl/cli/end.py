@@ -143,7 +143,7 @@ def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
     screen.answer(session.id if quiet else f"{session.id} has ended")
     if not quiet:
         kept = f"deleted {session.workspace}" if purge else f"your files are in {session.workspace}"
-        screen.hint(kept, f"labctl up {session.lab}    go on where you were")
+        screen.hint(kept, f"labctl up {session.name_for(ctx.settings.learner)}    go on where you were")
 
 
 def confirm(question: str, yes: bool) -> None:

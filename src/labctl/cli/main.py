@@ -9,11 +9,12 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
-
-from labctl.cli.app import app
 from labctl.errors import EXIT_INTERRUPTED, LabctlError, PreflightError, UsageError
+
+if TYPE_CHECKING:
+    from typer import TyperException
 
 _HOST_TROUBLE = {
     errno.ENOSPC: "free some space, or set LABCTL_HOME to a larger disk",
@@ -29,13 +30,10 @@ _HOST_TROUBLE = {
 def main() -> int:
     """Run the command line. The exit code is the contract of docs/cli.md."""
     try:
-        code = app(standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return _run()
     except LabctlError as error:
         return _tell(error)
-    except typer.TyperException as error:
-        return _tell(_usage(error))
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again to go on\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -43,6 +41,21 @@ def main() -> int:
         return 0
     except Exception as error:  # noqa: BLE001  # the boundary: everything else is a bug of ours
         return _tell(_host_trouble(error) or _bug(error))
+
+
+def _run() -> int:
+    """The verb's exit code. Imports in here, so that Ctrl-C is met from the first moment on."""
+    import typer
+
+    from labctl.cli.app import app
+
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        raise _usage(error) from error
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    return code if isinstance(code, int) else 0
 
 
 def _tell(error: LabctlError) -> int:
@@ -68,7 +81,7 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _usage(error: typer.TyperException) -> LabctlError:
+def _usage(error: TyperException) -> LabctlError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "labctl"
     return UsageError(error.format_message(), f"`{command} --help` shows what is accepted")

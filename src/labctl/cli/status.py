@@ -30,7 +30,7 @@ def status(lab: OptionalSession = None, json: Json = False, quiet: Quiet = False
         screen.hint("labctl list    the labs there are", "labctl up LAB  start one")
     elif len(seen) == 1:
         print_session(seen[0])
-        screen.hint(f"labctl verify {seen[0].session.lab}    see how far you are")
+        screen.hint(f"labctl verify {seen[0].session.name_for(ctx.settings.learner)}    see how far you are")
     else:
         _print_many(seen)
 

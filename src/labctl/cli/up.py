@@ -32,9 +32,10 @@ def up(
     from labctl.sessions.up import up as start
 
     ctx = context()
+    known = ctx.store.session(lab)
     request = UpRequest(
-        lab=lab,
-        learner=learner_of(ctx, learner),
+        lab=known.lab_path if known else lab,
+        learner=known.learner if known else learner_of(ctx, learner),
         runtime=runtime,
         profile=profile,
         workspace=workspace,
@@ -52,7 +53,7 @@ def up(
     elif quiet:
         screen.answer(seen.session.id)
     else:
-        _print(seen)
+        _print(seen, ctx.settings.learner)
 
 
 def _ttl(text: str | None) -> float | None:
@@ -91,17 +92,18 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
     screen.hint(f"labctl up {request.lab}    do it")
 
 
-def _print(seen: SessionView) -> None:
+def _print(seen: SessionView, learner: str) -> None:
     from labctl.cli.status import print_session
 
     print_session(seen)
     session = seen.session
-    mine = f"labctl exec {session.lab} -- CMD"
+    name = session.name_for(learner)
+    mine = f"labctl exec {name} -- CMD"
     width = len(mine)
     screen.hint(
         f"{'cd ' + session.workspace:<{width}}  your files; README.md says what to do",
         f"{'labctl show ' + session.lab:<{width}}  the instructions",
         f"{mine}  run something with the lab's environment",
-        f"{'labctl verify ' + session.lab:<{width}}  see how far you are",
-        f"{'labctl down ' + session.lab:<{width}}  end it; your files stay",
+        f"{'labctl verify ' + name:<{width}}  see how far you are",
+        f"{'labctl down ' + name:<{width}}  end it; your files stay",
     )

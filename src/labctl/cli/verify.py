@@ -47,12 +47,13 @@ def verify(
     chosen = _format("json" if json else format)
     ctx = context()
     session = find(ctx, lab, learner_of(ctx, learner) if learner else None)
-    report = _once(ctx, session, criterion or [], quiet=quiet or json)
-    _write(report, chosen, output, quiet=quiet)
-    while watch and _code(report):
-        _wait_for_change(Path(session.workspace))
+    while True:
+        seen = _state(Path(session.workspace))  # before the look: what changes during it is looked at again
         report = _once(ctx, session, criterion or [], quiet=quiet or json)
         _write(report, chosen, output, quiet=quiet)
+        if not watch or not _code(report):
+            break
+        _wait_for_change(Path(session.workspace), seen)
     return _code(report)
 
 
@@ -100,9 +101,8 @@ def _code(report: Report) -> int:
     return {"pass": 0, "fail": EXIT_FAILED_CRITERIA}.get(outcome.value, EXIT_NOT_OBSERVED)
 
 
-def _wait_for_change(workspace: Path) -> None:
+def _wait_for_change(workspace: Path, before: dict[str, tuple[int, int]]) -> None:
     screen.hint("watching your files; Ctrl-C ends it")
-    before = _state(workspace)
     while _state(workspace) == before:
         time.sleep(WATCH_PAUSE_S)
 

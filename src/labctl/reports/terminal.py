@@ -12,7 +12,7 @@ from rich.text import Text
 
 from labctl.outcomes import CheckResult, CriterionResult, Outcome, Report
 from labctl.reports.plain import one_line, plain
-from labctl.reports.wording import SYMBOLS, brief, next_step, reasons, tally, trust, unmet, when
+from labctl.reports.wording import SYMBOLS, brief, next_step, reasons, tally, trust, unmet, wanted, when
 
 _MAX_WIDTH = 100
 _BAR_CELLS = 30
@@ -81,8 +81,8 @@ def _explanation(criterion: CriterionResult) -> RenderableType:
 
 def _explain(facts: Table, check: CheckResult) -> None:
     facts.add_row(_label(one_line(check.kind)), Text(plain(check.message).strip()))
-    if check.outcome is Outcome.FAIL and check.expected is not None:
-        facts.add_row(_label("wanted"), Text(brief(check.expected)))
+    if (text := wanted(check)) is not None:
+        facts.add_row(_label("wanted"), Text(text))
     if check.outcome is not Outcome.SKIP and check.actual is not None:
         facts.add_row(_label("seen"), Text(brief(check.actual)))
 

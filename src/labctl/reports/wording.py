@@ -49,6 +49,15 @@ def reasons(criterion: CriterionResult) -> list[str]:
     return messages or [fallback]
 
 
+def wanted(check: CheckResult) -> str | None:
+    """What a failed check wanted, on one line; None when there is nothing, or its message has said it already."""
+    if check.outcome is not Outcome.FAIL or check.expected is None:
+        return None
+    items = check.expected if isinstance(check.expected, list) else [check.expected]
+    said = all(isinstance(item, str) and item in check.message for item in items)
+    return None if said else brief(check.expected)
+
+
 def brief(value: Any) -> str:
     """An expected or actual value on one line; a string as it is, anything else as JSON."""
     return one_line(value if isinstance(value, str) else dump(value, indent=None), limit=_SHOWN_CHARS)
@@ -67,11 +76,11 @@ def tally(report: Report) -> str:
 
 def next_step(report: Report) -> tuple[str, str]:
     """What to do now: a sentence, which may be empty, and the command to type."""
-    lab = one_line(report.lab)
+    session = one_line(report.session)
     for outcome in (Outcome.FAIL, Outcome.ERROR, Outcome.SKIP):
         for criterion in report.criteria:
             if criterion.outcome is outcome:
-                return "", f"labctl verify {lab} --criterion {one_line(criterion.id)}"
+                return "", f"labctl verify {session} --criterion {one_line(criterion.id)}"
     if not report.criteria:
-        return "No criterion was looked at.", f"labctl verify {lab}"
-    return "All criteria passed.", f"labctl down {lab}"
+        return "No criterion was looked at.", f"labctl verify {session}"
+    return "All criteria passed.", f"labctl down {session}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labctl.errors import EngineError
 from labctl.labs.answers import NOT_COPIED, Answer, mutants, solution
-from labctl.labs.lab import Lab, load
+from labctl.labs.lab import Lab, load, load_folder
 from labctl.outcomes import Outcome, Report
 from labctl.runtimes.base import Progress, Step
 from labctl.sessions import workspace as workspaces
@@ -42,7 +42,7 @@ class Round:
 
 def solve(ctx: Context, session: Session, progress: Progress) -> Path:
     """Apply the lab's solution to a session's workspace and run its steps; the dated copy of what was there before."""
-    lab = load(session.lab, ctx.settings.labs)
+    lab = load_folder(Path(session.lab_path))
     copy = workspaces.keep_copy(Path(session.workspace), ctx.now())
     apply(ctx, session, solution(lab), progress)
     return copy
@@ -63,7 +63,7 @@ def apply(ctx: Context, session: Session, answer: Answer, progress: Progress) ->
                 f"was killed after {answer.steps.timeout:g}s" if result.timed_out else f"ended with {result.exit_code}"
             )
             raise EngineError(f"{answer.name}: `{name}` {why}:\n{tail}", "run it yourself with `labctl exec`")
-        progress(Step(name=name, state="done", detail=f"{result.duration_s:.0f}s"))
+        progress(Step(name=name, state="done"))
 
 
 def prove(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.labs import catalog
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.store.lock import session_lock
@@ -22,7 +21,7 @@ class Reset:
 
 def reset(ctx: Context, session: Session, files: list[str]) -> Reset:
     """Put back `files` (all when empty). Raises NotFoundError for a file that the starter does not have."""
-    lab = catalog.find(session.lab, ctx.settings.labs)
+    lab = Path(session.lab_path)
     place = Path(session.workspace)
     with session_lock(ctx.settings.home, session.id):
         workspaces.check(lab, files)

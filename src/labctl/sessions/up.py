@@ -139,6 +139,7 @@ def _record(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
     return Session(
         id=plan.session,
         lab=plan.lab,
+        lab_path=plan.lab_path,
         learner=plan.learner,
         runtime=prepared.runtime.name,
         profile=plan.profile,

@@ -35,7 +35,8 @@ def verify(
 
     if session.state not in (SessionState.RUNNING, SessionState.FAILED):
         raise NotFoundError(
-            f"{session.id} is {session.state.value}, not RUNNING", f"bring it back: `labctl up {session.lab}`"
+            f"{session.id} is {session.state.value}, not RUNNING",
+            f"bring it back: `labctl up {session.name_for(ctx.settings.learner)}`",
         )
     runtime = ctx.runtime(session.runtime)
     plan = current_plan(ctx, session, runtime)
@@ -62,10 +63,10 @@ def verify(
 def current_plan(ctx: Context, session: Session, runtime: Runtime) -> Plan:
     """The plan of a session from its lab file as it is now, with the session's own places."""
     from labctl.gpus.inventory import Allocation, HeldGpu
-    from labctl.labs.lab import load
+    from labctl.labs.lab import load_folder
     from labctl.plan import plan
 
-    lab = load(session.lab, ctx.settings.labs)
+    lab = load_folder(Path(session.lab_path))
     layout = runtime.layout(lab, session.id, Path(session.workspace))
     held = tuple(HeldGpu(**dict(gpu)) for gpu in session.gpus)
     return plan(

@@ -75,7 +75,7 @@ def _note(ctx: Context, session: Session) -> str:
     busy = session.state in (SessionState.STARTING, SessionState.STOPPING)
     if busy and not is_locked(ctx.settings.home, session.id):
         verb = "up" if session.state is SessionState.STARTING else "down"
-        return f"`labctl {verb}` was interrupted; `labctl {verb} {session.lab}` finishes it"
+        return f"`labctl {verb}` was interrupted; `labctl {verb} {session.name_for(ctx.settings.learner)}` finishes it"
     return session.detail
 
 

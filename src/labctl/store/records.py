@@ -29,6 +29,7 @@ class Session:
 
     id: str
     lab: str
+    lab_path: str
     learner: str
     runtime: str
     profile: str
@@ -47,6 +48,10 @@ class Session:
     def live(self) -> bool:
         """Whether it may hold anything: processes, containers, GPUs."""
         return self.state is not SessionState.STOPPED
+
+    def name_for(self, learner: str) -> str:
+        """What `learner` types to mean this session: the lab's id for one's own, else the session's."""
+        return self.lab if self.learner == learner else self.id
 
     def expired(self, now: datetime) -> bool:
         return self.live and self.expires_at is not None and self.expires_at <= now

@@ -22,6 +22,7 @@ sessions = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("lab", sa.Text, nullable=False, index=True),
+    sa.Column("lab_path", sa.Text, nullable=False),
     sa.Column("learner", sa.Text, nullable=False),
     sa.Column("cohort", sa.Text),
     sa.Column("runtime", sa.Text, nullable=False),

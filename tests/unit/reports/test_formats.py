@@ -200,12 +200,12 @@ def test_colours_appear_only_on_a_terminal_that_has_them(report: Report) -> None
 
 
 def test_the_next_step_names_the_first_criterion_that_failed(report: Report) -> None:
-    assert terminal.render(report).endswith("Next: labctl verify stage2-finetune --criterion behaviour-changed\n")
+    assert terminal.render(report).endswith("Next: labctl verify stage2-finetune--ada --criterion behaviour-changed\n")
 
 
 def test_when_all_passed_the_next_step_is_to_end_the_session(report: Report) -> None:
     done = terminal.render(replace(report, criteria=report.criteria[:1]))
-    assert done.endswith("All criteria passed. Next: labctl down stage2-finetune\n")
+    assert done.endswith("All criteria passed. Next: labctl down stage2-finetune--ada\n")
 
 
 def test_a_report_without_criteria_claims_nothing(report: Report) -> None:

@@ -24,6 +24,7 @@ def session(id: str = "lab--ada", **changes: object) -> Session:
     made = Session(
         id=id,
         lab="lab",
+        lab_path="/labs/lab",
         learner="ada",
         runtime="local",
         profile="cpu",
