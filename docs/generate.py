@@ -82,8 +82,8 @@ def cli_page() -> str:
 def _helps(command: Any, path: str) -> list[tuple[str, str]]:
     context = command.make_context(path, [], resilient_parsing=True, terminal_width=100)
     found = [(path, command.get_help(context).rstrip())]
-    for name, inner in getattr(command, "commands", {}).items():
-        found += _helps(inner, f"{path} {name}")
+    for name in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        found += _helps(command.get_command(context, name), f"{path} {name}")
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,10 +90,14 @@ def _choose(name: str, environ: Mapping[str, str], file: Mapping[str, object]) -
 
 
 def _read(path: Path) -> Mapping[str, object]:
+    if not path.exists():
+        return {}
+    import tomllib  # most people have no such file, and every command would load it
+
     try:
         return tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "mend its permissions, or remove it") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}", 'write lines such as LABCTL_RUNTIME = "local"') from error
 

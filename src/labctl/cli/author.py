@@ -9,6 +9,8 @@ import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, LabArgument, ProfileOption, RuntimeOption, SessionArgument
+from labctl.cli.steps import Steps
+from labctl.cli.table import Cell
 from labctl.errors import EXIT_FAILED_CRITERIA, LabFileError
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def validate(
         screen.answer_json({"labs": found})
     for folder, mistakes in found.items():
         if not json and not mistakes:
-            screen.out().print(screen.text("✓", "green"), screen.text(folder), soft_wrap=True)
+            screen.line(Cell("✓", "green"), folder)
     if lines:
         if json:
             raise typer.Exit(LabFileError.exit_code)
@@ -67,7 +69,7 @@ def prove_lab(
     from labctl.sessions.prove import prove
 
     ctx = context()
-    with screen.Steps(quiet=json) as steps:
+    with Steps(quiet=json) as steps:
         rounds = prove(
             ctx, lab, steps, runtime=runtime, profile=profile, on_round=lambda each: None if json else _tell(each)
         )
@@ -91,7 +93,7 @@ def solve(lab: SessionArgument, yes: Annotated[bool, typer.Option("--yes", "-y",
     ctx = context()
     session = find(ctx, lab)
     confirm(f"Lay the solution over {session.workspace}? A copy is kept.", yes)
-    with screen.Steps() as steps:
+    with Steps() as steps:
         copy = apply(ctx, session, steps)
     screen.answer(str(copy))
     screen.hint(
@@ -110,16 +112,11 @@ def schema() -> None:
 
 def _tell(each: Round) -> None:
     mark, style = ("✓", "green") if each.ok else ("✗", "red")
-    out = screen.out()
     total = len(each.passed) + len(each.not_passed)
-    out.print(
-        screen.text(mark, style),
-        screen.text(each.name, "bold"),
-        f"{len(each.passed)}/{total} pass,",
-        screen.text(f"wanted: {each.expected}"),
-    )
+    passed = f"{len(each.passed)}/{total} pass, wanted: {each.expected}"
+    screen.line(Cell(mark, style), Cell(each.name, "bold"), passed)
     for problem in each.problems:
-        out.print(screen.text(f"    {problem}", "red"))
+        screen.line(Cell(f"    {problem}", "red"))
 
 
 def _json(each: Round) -> dict[str, object]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from labctl.cli import screen
 from labctl.cli.options import Json
+from labctl.cli.table import Cell
 from labctl.errors import PreflightError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from labctl.sessions.doctor import Finding
 
 
@@ -28,22 +27,19 @@ def doctor(json: Json = False) -> int:
             {"findings": [asdict(each) for each in findings], "settings": [asdict(each) for each in origins]}
         )
     else:
-        out = screen.out()
-        out.print(screen.table(("", "CHECK", "FOUND", "REMEDY"), [_row(finding) for finding in findings]))
-        out.print()
-        rows = [
-            (setting.name, screen.text(setting.value or "–"), screen.text(setting.origin, "dim")) for setting in origins
-        ]
-        out.print(screen.table(("SETTING", "VALUE", "FROM"), rows))
+        screen.table(("", "CHECK", "FOUND", "REMEDY"), [_row(finding) for finding in findings])
+        screen.line()
+        rows = [(setting.name, Cell(setting.value or "–"), Cell(setting.origin, "dim")) for setting in origins]
+        screen.table(("SETTING", "VALUE", "FROM"), rows)
         screen.hint("labctl list    the labs there are")
     return 0 if healthy(findings) else PreflightError.exit_code
 
 
-def _row(finding: Finding) -> tuple[RenderableType, ...]:
+def _row(finding: Finding) -> tuple[Cell, ...]:
     mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}[finding.ok]
     return (
-        screen.text(mark, style),
-        screen.text(finding.name, "bold"),
-        screen.text(finding.detail),
-        screen.text(finding.remedy),
+        Cell(mark, style),
+        Cell(finding.name, "bold"),
+        Cell(finding.detail),
+        Cell(finding.remedy),
     )

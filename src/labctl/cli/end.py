@@ -9,6 +9,7 @@ import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, LearnerOption, OptionalSession, Quiet, SessionArgument
+from labctl.cli.steps import Steps
 from labctl.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def reset(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Put the starter's files back. A dated copy of your work is kept."""
+    """Put the starter's files back; a dated copy of your work is kept."""
     from labctl.cli.context import context
     from labctl.sessions.find import find
     from labctl.sessions.reset import reset as start_over
@@ -72,7 +73,7 @@ def down(
     yes: Yes = False,
     quiet: Quiet = False,
 ) -> None:
-    """End a session. Your files stay."""
+    """End a session; your files stay."""
     from labctl.cli.context import context
     from labctl.errors import LabctlError
 
@@ -97,11 +98,11 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be ended.")] = False,
     json: Json = False,
 ) -> None:
-    """End what has expired and remove remains that no session owns. Workspaces are kept."""
+    """End what has expired, remove what no session owns. Workspaces are kept."""
     from labctl.cli.context import context
     from labctl.sessions.end import gc as collect
 
-    with screen.Steps(quiet=json) as steps:
+    with Steps(quiet=json) as steps:
         found = collect(context(), steps, dry_run=dry_run)
     if json:
         rows = [{"session": each.session, "why": each.why, "problem": each.problem or None} for each in found]
@@ -132,7 +133,7 @@ def _chosen(ctx: Context, lab: str | None, learner: str | None, *, all: bool) ->
 def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
     from labctl.sessions.end import down as end
 
-    with screen.Steps(quiet=quiet) as steps:
+    with Steps(quiet=quiet) as steps:
         end(
             ctx,
             session,

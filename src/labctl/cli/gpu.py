@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,9 @@ import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, RuntimeOption
+from labctl.cli.table import Cell
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from labctl.gpus.inventory import Gpu, Inventory
     from labctl.sessions.context import Context
 
@@ -30,7 +30,7 @@ def list_(runtime: RuntimeOption = None, json: Json = False) -> None:
     if json:
         screen.answer_json(_json(ctx, inventory))
         return
-    screen.out().print(_table(ctx, inventory))
+    _print(ctx, inventory)
     if not inventory.gpus:
         screen.hint("labs with a cpu profile run without a GPU: labctl up LAB --profile cpu")
 
@@ -41,16 +41,16 @@ def watch(
     interval: Annotated[float, typer.Option("--interval", "-n", min=0.2, help="Seconds between two looks.")] = 2.0,
 ) -> None:
     """The same, again and again, until Ctrl-C."""
-    from rich.live import Live
-
     from labctl.cli.context import context
 
     ctx = context()
     engine = ctx.runtime(runtime or ctx.settings.runtime)
-    with Live(console=screen.out(), auto_refresh=False) as live:
-        while True:
-            live.update(_table(ctx, engine.gpus()), refresh=True)
-            time.sleep(interval)
+    while True:
+        inventory = engine.gpus()
+        if sys.stdout.isatty():
+            sys.stdout.write("\x1b[H\x1b[2J")
+        _print(ctx, inventory)
+        time.sleep(interval)
 
 
 def _json(ctx: Context, inventory: Inventory) -> dict[str, Any]:
@@ -64,35 +64,31 @@ def _json(ctx: Context, inventory: Inventory) -> dict[str, Any]:
     return {**head, "problem": inventory.problem, "gpus": rows}
 
 
-def _table(ctx: Context, inventory: Inventory) -> RenderableType:
-    from rich.console import Group
-
+def _print(ctx: Context, inventory: Inventory) -> None:
     holders = _holders(ctx)
     if not inventory.gpus:
-        return screen.text(inventory.problem or f"{inventory.source} knows no GPU")
-    head = screen.text(
-        f"driver {inventory.driver or 'unknown'} · CUDA {inventory.cuda or 'unknown'} · {inventory.source}", "dim"
-    )
+        screen.line(inventory.problem or f"{inventory.source} knows no GPU")
+        return
+    made_by = f"driver {inventory.driver or 'unknown'} · CUDA {inventory.cuda or 'unknown'} · {inventory.source}"
+    screen.line(Cell(made_by, "dim"))
     rows = [_row(gpu, holders) for gpu in inventory.gpus]
-    return Group(
-        head, screen.table(("GPU", "NAME", "UUID", "FREE", "OF", "CC", "HELD BY", "USABLE"), rows, right=("FREE", "OF"))
-    )
+    screen.table(("GPU", "NAME", "UUID", "FREE", "OF", "CC", "HELD BY", "USABLE"), rows, right=("FREE", "OF"))
 
 
-def _row(gpu: Gpu, holders: dict[str, list[str]]) -> tuple[RenderableType, ...]:
+def _row(gpu: Gpu, holders: dict[str, list[str]]) -> tuple[Cell | str, ...]:
     from labctl.units import format_mib
 
     why = _why_not(gpu, holders)
     foreign = [f"{process.name or 'process'} ({process.owner or 'owner unknown'})" for process in gpu.processes]
     return (
         str(gpu.index),
-        screen.text(gpu.name, "bold"),
-        screen.text(gpu.uuid, "dim"),
+        Cell(gpu.name, "bold"),
+        Cell(gpu.uuid, "dim"),
         format_mib(gpu.memory_free_mib) if gpu.memory_free_mib is not None else "?",
         format_mib(gpu.memory_total_mib) if gpu.memory_total_mib is not None else "?",
         gpu.compute_capability or "?",
-        screen.text(", ".join(holders.get(gpu.uuid, []) or foreign) or "–"),
-        screen.text("yes" if why is None else why, "green" if why is None else "yellow"),
+        Cell(", ".join(holders.get(gpu.uuid, []) or foreign) or "–"),
+        Cell("yes" if why is None else why, "green" if why is None else "yellow"),
     )
 
 

@@ -54,7 +54,7 @@ def exec_(
     command: Annotated[list[str], typer.Argument(metavar="-- CMD [ARG]…", help="What to run.")],
     service: ServiceOption = None,
 ) -> int:
-    """Run a command in the workspace with the lab's environment (or in a service). Its exit code is labctl's."""
+    """Run a command with the lab's environment. Its exit code is labctl's."""
     session, runtime = _session(lab)
     if service is not None:
         _service(session, service)
@@ -62,7 +62,7 @@ def exec_(
 
 
 def shell(lab: SessionArgument, service: ServiceOption = None) -> int:
-    """Open a shell in the workspace with the lab's environment (or in a service)."""
+    """Open a shell with the lab's environment."""
     if not sys.stdin.isatty():
         raise UsageError("a shell needs a terminal", f"run one command instead: labctl exec {lab} -- CMD")
     session, runtime = _session(lab)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, LabArgument, Quiet
+from labctl.cli.table import Cell
 
 if TYPE_CHECKING:
     from labctl.labs.catalog import Summary
@@ -27,12 +29,14 @@ def list_(
 ) -> None:
     """Show the labs: stage, time, needs and how far you are."""
     from labctl import settings
-    from labctl.labs import catalog, courses
+    from labctl.labs import catalog
     from labctl.store.store import Store
 
     chosen = settings.load()
-    rows = catalog.summaries(chosen.labs)
+    rows = catalog.summaries(chosen.labs, cache=chosen.home / "cache" / "labs.json")
     if course is not None:
+        from labctl.labs import courses
+
         rows = courses.in_order(course, rows, chosen.labs)
     rows = [row for row in rows if stage is None or row.stage == stage]
     progress = Store(chosen).progress(chosen.learner)
@@ -45,7 +49,7 @@ def list_(
 
 
 def show(lab: LabArgument, json: Json = False) -> None:
-    """Show a lab: objectives, services, needs, criteria with points, and its instructions."""
+    """Show a lab: objectives, services, needs, criteria, instructions."""
     from labctl import settings
     from labctl.labs.lab import load
 
@@ -66,19 +70,18 @@ def _row_json(row: Summary, progress: Progress | None) -> dict[str, Any]:
 
 
 def _print_list(rows: list[Summary], progress: dict[str, Progress]) -> None:
-    out = screen.out()
     cells = [
         (
-            screen.text(row.id, "bold"),
-            screen.text(row.problem.splitlines()[0] if row.problem else row.title, "red" if row.problem else ""),
+            Cell(row.id, "bold"),
+            Cell(row.problem.splitlines()[0] if row.problem else row.title, "red" if row.problem else ""),
             str(row.stage) if row.stage is not None else "",
             f"{row.minutes} min" if row.minutes else "",
-            screen.text(_needs(row)),
-            screen.text(*_progress(progress.get(row.id))),
+            Cell(_needs(row)),
+            Cell(*_progress(progress.get(row.id))),
         )
         for row in rows
     ]
-    out.print(screen.table(("LAB", "TITLE", "STAGE", "TIME", "NEEDS", "YOU"), cells, right=("STAGE", "TIME")))
+    screen.table(("LAB", "TITLE", "STAGE", "TIME", "NEEDS", "YOU"), cells, right=("STAGE", "TIME"))
     screen.hint("labctl show LAB    what a lab asks", "labctl up LAB      start it")
 
 
@@ -98,28 +101,28 @@ def _progress(progress: Progress | None) -> tuple[str, str]:
 
 
 def _print_lab(lab: Lab, instructions: str) -> None:
-    from rich.markdown import Markdown
-
-    out, spec = screen.out(), lab.spec
-    out.print(screen.text(f"{lab.id} · {spec.title}", f"bold {screen.ACCENT}"))
-    out.print(screen.text(f"stage {spec.stage} · about {spec.minutes} minutes · {lab.path}", "dim"))
+    spec = lab.spec
+    screen.line(Cell(f"{lab.id} · {spec.title}", f"bold {screen.ACCENT}"))
+    screen.line(Cell(f"stage {spec.stage} · about {spec.minutes} minutes · {lab.path}", "dim"))
     for objective in spec.objectives:
-        out.print(screen.text(f"  • {objective}"))
-    out.print()
-    profiles = [(name, screen.text(_profile(profile))) for name, profile in spec.profiles.items()]
-    out.print(screen.table(("PROFILE", "NEEDS"), profiles))
-    out.print()
+        screen.line(f"  • {objective}")
+    screen.line()
+    profiles = [(name, Cell(_profile(profile))) for name, profile in spec.profiles.items()]
+    screen.table(("PROFILE", "NEEDS"), profiles)
+    screen.line()
     if spec.services:
         services = [
-            (name, screen.text(", ".join(f"{port} {n}" for port, n in s.ports.items())))
-            for name, s in spec.services.items()
+            (name, Cell(", ".join(f"{port} {n}" for port, n in s.ports.items()))) for name, s in spec.services.items()
         ]
-        out.print(screen.table(("SERVICE", "PORTS"), services))
-        out.print()
-    criteria = [(c.id, screen.text(c.text), str(c.points)) for c in spec.criteria]
-    out.print(screen.table(("CRITERION", "TEXT", "POINTS"), criteria, right=("POINTS",)))
-    out.print()
+        screen.table(("SERVICE", "PORTS"), services)
+        screen.line()
+    criteria = [(c.id, Cell(c.text), str(c.points)) for c in spec.criteria]
+    screen.table(("CRITERION", "TEXT", "POINTS"), criteria, right=("POINTS",))
+    screen.line()
     if instructions:
+        from rich.markdown import Markdown
+
+        out = screen.console(sys.stdout)
         out.print(Markdown(instructions, hyperlinks=out.is_terminal))
     screen.hint(f"labctl up {lab.id}    start it")
 

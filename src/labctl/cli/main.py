@@ -52,6 +52,9 @@ def _run() -> int:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error.format_message()}\n")
+            return UsageError.exit_code
         raise _usage(error) from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error

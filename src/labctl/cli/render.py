@@ -22,7 +22,7 @@ def render(
     profile: ProfileOption = None,
     learner: LearnerOption = None,
 ) -> None:
-    """Write what would run, with every template filled in, as JSON; starts nothing."""
+    """Write what would run as a plain file; starts nothing."""
     from labctl.cli.context import context, learner_of
     from labctl.labs.lab import load
     from labctl.plan import declared_layout, plan

@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-import time
-from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from labctl.cli.table import Cell, render
+from labctl.reports.plain import one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-
-    from labctl.runtimes.base import Step
+    from rich.console import Console
 
 ACCENT = "cyan"
-STATE_STYLES = {
-    "running": "green",
-    "exited": "green",
-    "RUNNING": "green",
-    "starting": "yellow",
-    "STARTING": "yellow",
-    "STOPPING": "yellow",
-    "failed": "red",
-    "unhealthy": "red",
-    "FAILED": "red",
-    "stopped": "dim",
-    "STOPPED": "dim",
-}
-_MARKS = {"done": ("✓", "green"), "unchanged": ("·", "dim"), "failed": ("✗", "red")}
-
-
-def out() -> Console:
-    """The console of the answer."""
-    return _console(stderr=False)
-
-
-def chatter() -> Console:
-    """The console of progress and hints."""
-    return _console(stderr=True)
-
-
-def answer_json(value: Any) -> None:
-    """One JSON document on stdout, safe to look at on a terminal whatever words are in it."""
-    from labctl.reports.json_text import dump
-
-    sys.stdout.write(dump(value) + "\n")
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_STATES = {"running": "green", "exited": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
 
 def answer(text: str) -> None:
@@ -54,111 +24,59 @@ def answer(text: str) -> None:
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
+def answer_json(value: Any) -> None:
+    """One JSON document on stdout, safe to look at on a terminal whatever words are in it."""
+    from labctl.reports.json_text import dump
+
+    answer(dump(value))
+
+
+def line(*cells: Cell | str) -> None:
+    """Words on stdout, each in its style; what they are made of is shown, never obeyed."""
+    parts = [cell if isinstance(cell, Cell) else Cell(cell) for cell in cells]
+    answer(" ".join(_painted(part) for part in parts))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell | str]], *, right: Sequence[str] = ()) -> None:
+    """An aligned table on stdout, as wide as the terminal; columns named in `right` are set to the right."""
+    cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    answer(render(columns, cells, right=right, width=width, paint=lambda text, style: paint(text, style, sys.stdout)))
+
+
 def hint(*lines: str) -> None:
     """Next steps, on stderr."""
-    console = chatter()
-    for line in lines:
-        console.print(f"[{ACCENT}]→[/] {line}", highlight=False)
+    for text in lines:
+        sys.stderr.write(f"{paint('→', ACCENT, sys.stderr)} {text}\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, right: Sequence[str] = ()) -> Table:
-    """An aligned table without lines: headings in the accent, columns of `right` set to the right."""
-    from rich.table import Table
-
-    made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style=f"bold {ACCENT}", show_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+def state(value: str) -> Cell:
+    """A state in its colour."""
+    return Cell(value, _STATES.get(value.lower(), "red"))
 
 
-def text(value: str, style: str = "") -> RenderableType:
-    """Words that come from a lab, a learner or an engine: never read as markup, no control characters."""
-    from rich.text import Text
+def paint(text: str, style: str, stream: TextIO) -> str:
+    """`text` with the escape codes of `style`, where `stream` is a terminal that shows colours."""
+    if not style or not in_colour(stream):
+        return text
+    return f"\x1b[{';'.join(_CODES[word] for word in style.split())}m{text}\x1b[0m"
 
-    return Text(
-        "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in value), style
+
+def in_colour(stream: TextIO) -> bool:
+    """Whether colours and moving lines are welcome: a terminal, and neither NO_COLOR nor CI is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+
+
+def console(stream: TextIO) -> Console:
+    """rich's console on `stream`, for what rich is needed for: reports, Markdown, spinners."""
+    from rich.console import Console
+
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS") or 100)
+    return Console(
+        file=stream, no_color=not in_colour(stream), force_terminal=in_colour(stream), highlight=False, width=width
     )
 
 
-def state(value: str) -> RenderableType:
-    """A state in its colour."""
-    return text(value, STATE_STYLES.get(value, ""))
-
-
-class Steps:
-    """Progress of `up` and `down`: a line a step. On a terminal it is live, elsewhere each line is written once it is true."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self._console = chatter()
-        self._begun: dict[str, float] = {}
-        self._details: dict[str, str] = {}
-        self._status: Any = None
-
-    def __enter__(self) -> Steps:
-        if not self.quiet and self._console.is_terminal:
-            self._status = self._console.status("", spinner="dots", spinner_style=ACCENT)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def __call__(self, step: Step) -> None:
-        if self.quiet:
-            return
-        if step.state in ("started", "progress"):
-            if step.name not in self._begun:
-                self._begun[step.name] = time.monotonic()
-                if self._status is None:
-                    self._line("…", "", step.name, step.detail)
-            self._details[step.name] = step.detail
-        else:
-            self._finished(step)
-        self._refresh()
-
-    def _finished(self, step: Step) -> None:
-        begun = self._begun.pop(step.name, None)
-        self._details.pop(step.name, None)
-        took = f"{time.monotonic() - begun:.1f}s" if begun is not None else ""
-        mark, style = _MARKS[step.state]
-        self._line(mark, style, step.name, "  ".join(part for part in (step.detail, took) if part))
-
-    def _line(self, mark: str, style: str, name: str, detail: str) -> None:
-        from rich.text import Text
-
-        line = Text.assemble(
-            (mark, style), " ", (name, "bold" if style != "dim" else "dim"), "  ", (_one_line(detail), "dim")
-        )
-        self._console.print(line, soft_wrap=self._status is None)
-
-    def _refresh(self) -> None:
-        if self._status is None:
-            return
-        if not self._begun:
-            self._status.stop()
-            return
-        from rich.text import Text
-
-        width = max(20, self._console.width - 6)
-        parts = [f"{name}  {_one_line(self._details.get(name, ''))}".rstrip() for name in self._begun]
-        self._status.update(Text("\n  ".join(part[:width] for part in parts)))
-        self._status.start()
-
-
-def _one_line(detail: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in detail).split())
-
-
-def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    plain = bool(os.environ.get("NO_COLOR"))
-    live = stream.isatty() and not os.environ.get("CI")
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS") or 100)
-    return Console(stderr=stderr, no_color=plain, force_terminal=live, highlight=False, width=width, soft_wrap=False)
+def _painted(cell: Cell) -> str:
+    indent = cell.text[: len(cell.text) - len(cell.text.lstrip(" "))]
+    return indent + paint(one_line(cell.text), cell.style, sys.stdout)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from labctl.cli import screen
 from labctl.cli.options import Json, OptionalSession, Quiet
+from labctl.cli.table import Cell
 
 if TYPE_CHECKING:
     from labctl.sessions.view import SessionView
@@ -26,7 +27,7 @@ def status(lab: OptionalSession = None, json: Json = False, quiet: Quiet = False
     if json:
         screen.answer_json({"sessions": [each.to_json() for each in seen]})
     elif not seen:
-        screen.out().print("no session is running", style="dim")
+        screen.line(Cell("no session is running", "dim"))
         screen.hint("labctl list    the labs there are", "labctl up LAB  start one")
     elif len(seen) == 1:
         print_session(seen[0])
@@ -37,51 +38,48 @@ def status(lab: OptionalSession = None, json: Json = False, quiet: Quiet = False
 
 def print_session(seen: SessionView) -> None:
     """One session, whole."""
-    out, session = screen.out(), seen.session
-    out.print(screen.text(session.id, f"bold {screen.ACCENT}"), screen.state(session.state.value))
+    session = seen.session
+    screen.line(Cell(session.id, f"bold {screen.ACCENT}"), screen.state(session.state.value))
     if seen.note:
-        out.print(screen.text(f"  {seen.note}", "yellow"))
+        screen.line(Cell(f"  {seen.note}", "yellow"))
     facts = [
-        ("runtime", screen.text(f"{session.runtime}, profile {session.profile}")),
-        ("workspace", screen.text(session.workspace)),
-        ("expires", screen.text(_expiry(seen))),
+        ("runtime", Cell(f"{session.runtime}, profile {session.profile}")),
+        ("workspace", Cell(session.workspace)),
+        ("expires", Cell(_expiry(seen))),
     ]
     if session.gpus:
-        facts.insert(1, ("gpu", screen.text(", ".join(f"{gpu['name']} {gpu['uuid']}" for gpu in session.gpus))))
+        facts.insert(1, ("gpu", Cell(", ".join(f"{gpu['name']} {gpu['uuid']}" for gpu in session.gpus))))
     if seen.changed:
-        facts.append(("changed", screen.text(", ".join(seen.changed))))
-    facts_table = screen.table(("", ""), facts)
-    facts_table.show_header = False
-    out.print(facts_table)
+        facts.append(("changed", Cell(", ".join(seen.changed))))
+    screen.table(("", ""), facts)
     if seen.services:
-        out.print()
+        screen.line()
         rows = [
             (
-                screen.text(service.name, "bold"),
+                Cell(service.name, "bold"),
                 screen.state(service.state.value),
-                screen.text(service.url or "–"),
-                screen.text(service.reason),
+                Cell(service.url or "–"),
+                Cell(service.reason),
             )
             for service in seen.services
         ]
-        out.print(screen.table(("SERVICE", "STATE", "URL", ""), rows))
-    out.print()
+        screen.table(("SERVICE", "STATE", "URL", ""), rows)
 
 
 def _print_many(seen: list[SessionView]) -> None:
     rows = [
         (
-            screen.text(each.session.id, "bold"),
+            Cell(each.session.id, "bold"),
             screen.state(each.session.state.value),
-            screen.text(f"{each.session.runtime}/{each.session.profile}"),
-            screen.text(_services(each)),
-            screen.text(", ".join(str(gpu["name"]) for gpu in each.session.gpus) or "–"),
-            screen.text(_expiry(each)),
-            screen.text(each.note, "yellow"),
+            Cell(f"{each.session.runtime}/{each.session.profile}"),
+            Cell(_services(each)),
+            Cell(", ".join(str(gpu["name"]) for gpu in each.session.gpus) or "–"),
+            Cell(_expiry(each)),
+            Cell(each.note, "yellow"),
         )
         for each in seen
     ]
-    screen.out().print(screen.table(("SESSION", "STATE", "RUNS ON", "SERVICES", "GPU", "EXPIRES", ""), rows))
+    screen.table(("SESSION", "STATE", "RUNS ON", "SERVICES", "GPU", "EXPIRES", ""), rows)
     screen.hint("labctl status LAB    one of them, whole")
 
 

@@ -8,6 +8,8 @@ import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, LabArgument, LearnerOption, ProfileOption, Quiet, RuntimeOption, WorkspaceOption
+from labctl.cli.steps import Steps
+from labctl.cli.table import Cell
 
 if TYPE_CHECKING:
     from labctl.sessions.context import Context
@@ -26,7 +28,7 @@ def up(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Start a lab, or bring a drifted or half-dead session back to its plan."""
+    """Start a lab, or mend a drifted or half-dead session of it."""
     from labctl.cli.context import context, learner_of
     from labctl.sessions.up import UpRequest
     from labctl.sessions.up import up as start
@@ -44,7 +46,7 @@ def up(
     if dry_run:
         _dry_run(ctx, request, json=json)
         return
-    with screen.Steps(quiet=quiet or json) as steps:
+    with Steps(quiet=quiet or json) as steps:
         seen = start(
             ctx, request, steps, waiting=lambda: screen.hint("another labctl works on this session; waiting for it")
         )
@@ -81,13 +83,12 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
         values = {"session": prepared.plan.session, "would": todo, "problems": [problem.what for problem in problems]}
         screen.answer_json(values | {"plan": prepared.plan.model_dump(mode="json", by_alias=True)})
         return
-    out = screen.out()
     plan = prepared.plan
-    out.print(screen.text(f"{plan.session} on {prepared.runtime.name}, profile {plan.profile}", "bold"))
+    screen.line(Cell(f"{plan.session} on {prepared.runtime.name}, profile {plan.profile}", "bold"))
     for line in todo or ["nothing: it already runs as planned"]:
-        out.print(screen.text(f"  • {line}"))
+        screen.line(f"  • {line}")
     for problem in problems:
-        out.print(screen.text(f"  ✗ {problem.what}", "red"))
+        screen.line(Cell(f"  ✗ {problem.what}", "red"))
         screen.hint(problem.hint)
     screen.hint(f"labctl up {request.lab}    do it")
 

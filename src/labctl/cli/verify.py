@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,7 +41,7 @@ def verify(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Judge the session by the lab's criteria. Exit 0: all pass, 1: some fail, 3: some could not be looked at."""
+    """Judge a session by the lab's criteria. Exit 0: all pass, 1: some fail, 3: some could not be looked at."""
     from labctl.cli.context import context, learner_of
     from labctl.sessions.find import find
 
@@ -68,9 +69,7 @@ def _format(name: str) -> str:
 def _once(ctx: Context, session: Session, only: list[str], *, quiet: bool) -> Report:
     from labctl.sessions.verify import verify as look
 
-    console = screen.chatter()
-    live = console.is_terminal and not quiet
-    with console.status("looking …", spinner_style=screen.ACCENT) if live else contextlib.nullcontext() as status:
+    with _spinner(quiet=quiet) as status:
         done: list[str] = []
 
         def note(result: CriterionResult) -> None:
@@ -79,6 +78,12 @@ def _once(ctx: Context, session: Session, only: list[str], *, quiet: bool) -> Re
                 status.update(f"{len(done)} criteria judged, last {result.id}: {result.outcome}")
 
         return look(ctx, session, only=only, on_result=note)
+
+
+def _spinner(*, quiet: bool) -> Any:
+    if quiet or not screen.in_colour(sys.stderr):
+        return contextlib.nullcontext()
+    return screen.console(sys.stderr).status("looking …", spinner_style=screen.ACCENT)
 
 
 def _write(report: Report, format: str, output: Path | None, *, quiet: bool) -> None:
@@ -91,7 +96,7 @@ def _write(report: Report, format: str, output: Path | None, *, quiet: bool) -> 
     elif quiet:
         screen.answer(f"{report.outcome} {report.score}/{report.max_score}")
     elif format == "text":
-        print_report(report, screen.out())
+        print_report(report, screen.console(sys.stdout))
     else:
         screen.answer(FORMATS[format](report))
 

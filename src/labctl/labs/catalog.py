@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from labctl.errors import LabctlError, NotFoundError
-from labctl.labs.source import read_source
 
 LAB_FILE = "lab.yaml"
+_CACHE_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +62,21 @@ def find(lab: str, more: Sequence[Path] = ()) -> Path:
     raise NotFoundError(f"no lab named {lab!r}", f"{hint}`labctl list` shows the labs there are")
 
 
-def summaries(more: Sequence[Path] = ()) -> list[Summary]:
-    """Every lab on the search path by stage and id; one that cannot be read is listed with its problem."""
-    found: dict[str, Summary] = {}
+def summaries(more: Sequence[Path] = (), *, cache: Path | None = None) -> list[Summary]:
+    """Every lab on the search path by stage and id; one that cannot be read is listed with its problem.
+
+    `cache` is a file that remembers what unchanged lab files say, so that they, and the YAML library, are not read again.
+    """
+    known = _read_cache(cache)
+    seen: dict[str, tuple[str, Summary]] = {}
     for folder in _folders(search_path(more)):
-        if folder.name not in found:
-            found[folder.name] = _summary(folder)
+        if folder.name not in seen:
+            mark = _mark(folder / LAB_FILE)
+            kept = known.get(str(folder))
+            seen[folder.name] = (mark, kept[1] if kept and kept[0] == mark else _summary(folder))
+    found = {id: summary for id, (_, summary) in seen.items()}
+    if cache is not None and any(known.get(str(row.path)) != (mark, row) for mark, row in seen.values()):
+        _write_cache(cache, seen.values())
     return sorted(found.values(), key=lambda row: (9 if row.stage is None else row.stage, row.id))
 
 
@@ -74,7 +85,38 @@ def _folders(places: Sequence[Path]) -> Iterator[Path]:
         yield from sorted(entry.parent for entry in place.glob(f"*/{LAB_FILE}"))
 
 
+def _mark(file: Path) -> str:
+    """What changes when the file does."""
+    stat = file.stat()
+    return f"{stat.st_mtime_ns}-{stat.st_size}-{stat.st_ino}"
+
+
+def _read_cache(cache: Path | None) -> dict[str, tuple[str, Summary]]:
+    try:
+        values = json.loads(cache.read_bytes()) if cache else {}
+        if values.get("version") != _CACHE_VERSION:
+            return {}
+        return {row["path"]: (mark, _revived(row)) for mark, row in values["labs"]}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # none yet, or damaged: it is only a cache
+        return {}
+
+
+def _revived(row: dict[str, Any]) -> Summary:
+    return Summary(**{**row, "path": Path(row["path"]), "profiles": tuple(row["profiles"])})
+
+
+def _write_cache(cache: Path, rows: Iterable[tuple[str, Summary]]) -> None:
+    labs = [(mark, {**asdict(row), "path": str(row.path)}) for mark, row in rows]
+    partial = cache.with_name(f"{cache.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # a home that cannot be written still lists its labs
+        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial.write_text(json.dumps({"version": _CACHE_VERSION, "labs": labs}))
+        partial.replace(cache)
+
+
 def _summary(folder: Path) -> Summary:
+    from labctl.labs.source import read_source  # YAML, which a warm cache makes unnecessary
+
     try:
         data = read_source(folder / LAB_FILE).data
     except LabctlError as error:

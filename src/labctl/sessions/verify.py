@@ -39,7 +39,7 @@ def verify(
             f"bring it back: `labctl up {session.name_for(ctx.settings.learner)}`",
         )
     runtime = ctx.runtime(session.runtime)
-    plan = current_plan(ctx, session, runtime)
+    plan = current_plan(session, runtime)
     _known(plan, only)
     started, clock = ctx.now(), time.monotonic()
     criteria = grade(plan.criteria, runtime.target(session.handle), only=only, on_result=on_result)
@@ -60,7 +60,7 @@ def verify(
     return report
 
 
-def current_plan(ctx: Context, session: Session, runtime: Runtime) -> Plan:
+def current_plan(session: Session, runtime: Runtime) -> Plan:
     """The plan of a session from its lab file as it is now, with the session's own places."""
     from labctl.gpus.inventory import Allocation, HeldGpu
     from labctl.labs.lab import load_folder

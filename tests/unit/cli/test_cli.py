@@ -38,6 +38,7 @@ def error_of(result: Result) -> dict[str, Any]:
         (("verify",), 5, "no session is running", "`labctl up LAB`"),
         (("down", "small-lab"), 5, "no session of 'small-lab' is running", "`labctl up small-lab`"),
         (("logs", "small-lab"), 5, "no session of 'small-lab' is running", ""),
+        (("lst",), 2, "no command 'lst'", "did you mean `labctl list`?"),
         (("list", "--stage", "9"), 2, "9 is not in the range", "labctl list --help`"),
         (("list", "--course", "nothing"), 5, "no course named 'nothing'", "courses:"),
         (("up", "small-lab", "--runtime", "dcoker"), 2, "no runtime 'dcoker'", "it has:"),
@@ -45,7 +46,7 @@ def error_of(result: Result) -> dict[str, Any]:
         (("up", "small-lab", "--ttl", "soon"), 2, "'soon' is not a duration", "--ttl 4h"),
         (("up", "small-lab", "--ttl", "1s"), 2, "not between 1m and 366d", ""),
         (("up",), 2, "Missing argument", "labctl up --help`"),
-        (("nonsense",), 2, "No such command 'nonsense'", "labctl --help`"),
+        (("nonsense",), 2, "no command 'nonsense'", "`labctl --help`"),
         (("up", "small-lab", "--nonsense"), 2, "No such option", ""),
         (("verify", "--format", "pdf"), 2, "'pdf' is no format", "use one of: text"),
         (("render", "small-lab", "--format", "pdf"), 2, "'pdf' is no format", "use one of: plan"),
@@ -199,3 +200,11 @@ def test_no_home_that_can_be_written_is_exit_4(home: Path, write_lab: WriteLab) 
     result = labctl("up", "small-lab", LABCTL_HOME=str(home / "file" / "below"))
     assert result.returncode == 4, result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_table_of_verbs_says_what_the_functions_say() -> None:
+    from labctl.cli.app import NOUNS, VERBS, _load
+
+    for place, help in VERBS.values():
+        assert _load(place).__doc__.startswith(help), place
+    assert all(_load(place).registered_commands for place, _ in NOUNS.values())

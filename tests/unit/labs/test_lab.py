@@ -139,3 +139,20 @@ def test_the_digest_changes_with_any_file_and_with_nothing_else(write_lab: Write
     assert load_folder(folder).digest == before
     (folder / "workspace" / "readme.txt").write_text("changed")
     assert load_folder(folder).digest != before
+
+
+def test_a_warm_cache_says_the_same_and_an_edit_is_seen(home: Path, write_lab: WriteLab) -> None:
+    folder, cache = write_lab(), home / "cache" / "labs.json"
+    first = catalog.summaries([home / "labs"], cache=cache)
+    assert cache.is_file()
+    assert catalog.summaries([home / "labs"], cache=cache) == first == catalog.summaries([home / "labs"])
+    (folder / "lab.yaml").write_text(LAB.replace("A small lab", "Another title"))
+    assert {row.title for row in catalog.summaries([home / "labs"], cache=cache)} >= {"Another title"}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": 1, "labs": [["x", {}]]}', '{"version": 0}', "\x00"])
+def test_a_damaged_cache_is_only_a_cache(home: Path, write_lab: WriteLab, damage: str) -> None:
+    write_lab()
+    cache = home / "labs.json"
+    cache.write_text(damage)
+    assert "small-lab" in {row.id for row in catalog.summaries([home / "labs"], cache=cache)}
