@@ -38,7 +38,10 @@ def _of_lab(ctx: typer.Context, what: str) -> list[str]:
     from labctl.labs import catalog
     from labctl.labs.source import read_source
 
-    lab = (ctx.params.get("lab") or "").partition("--")[0]
+    typed = ctx.params.get("lab") or next(
+        iter(ctx.args), ""
+    )  # while an option waits for its value, it is still in args
+    lab = str(typed).partition("--")[0]
     if not lab:
         return []
     found = read_source(catalog.find(lab, settings.load().labs) / catalog.LAB_FILE).data.get(what) or []

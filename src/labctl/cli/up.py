@@ -48,7 +48,11 @@ def up(
         return
     with Steps(quiet=quiet or json) as steps:
         seen = start(
-            ctx, request, steps, waiting=lambda: screen.hint("another labctl works on this session; waiting for it")
+            ctx,
+            request,
+            steps,
+            waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
+            announce=lambda todo: None if quiet or json else _announce(todo),
         )
     if json:
         screen.answer_json(seen.to_json())
@@ -56,6 +60,11 @@ def up(
         screen.answer(seen.session.id)
     else:
         _print(seen, ctx.settings.learner)
+
+
+def _announce(todo: list[str]) -> None:
+    if todo:
+        screen.hint(f"will {', '.join(todo)}")
 
 
 def _ttl(text: str | None) -> float | None:

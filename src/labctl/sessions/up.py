@@ -53,17 +53,27 @@ class Prepared:
 
 
 def up(
-    ctx: Context, request: UpRequest, progress: Progress, *, waiting: Callable[[], None] = lambda: None
+    ctx: Context,
+    request: UpRequest,
+    progress: Progress,
+    *,
+    waiting: Callable[[], None] = lambda: None,
+    announce: Callable[[list[str]], None] = lambda _todo: None,
 ) -> SessionView:
     """Start the session, or mend what is wrong with it; `changed` is empty when there was nothing to do.
 
+    `announce` is told what will be done before anything is; `waiting` that another process has the session in hand.
     Raises PreflightError, UnhealthyError, EngineError, LabFileError, NotFoundError, UsageError.
     """
     folder = catalog.find(request.lab, ctx.settings.labs)
     session = session_id(folder.name, request.learner)
     with session_lock(ctx.settings.home, session, waiting=waiting):
         nothing = _nothing_to_do(ctx, request, session, folder)
-        return nothing if nothing else _start(ctx, request, prepare(ctx, request), progress)
+        if nothing:
+            return nothing
+        prepared = prepare(ctx, request)
+        announce(changes(prepared))
+        return _start(ctx, request, prepared, progress)
 
 
 def prepare(ctx: Context, request: UpRequest) -> Prepared:

@@ -202,6 +202,28 @@ def test_no_home_that_can_be_written_is_exit_4(home: Path, write_lab: WriteLab) 
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("labctl ver", "verify"),
+        ("labctl up sma", "small-lab"),
+        ("labctl verify small-lab --criterion wr", "written"),
+        ("labctl logs small-lab pa", "page"),
+        ("labctl lab val", "validate"),
+    ],
+)
+def test_the_shell_completes_verbs_labs_services_and_criteria(
+    home: Path, write_lab: WriteLab, typed: str, offered: str
+) -> None:
+    write_lab()
+    words = {"_LABCTL_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    program = "import sys; from labctl.cli.main import main; sys.argv = ['labctl']; sys.exit(main())"
+    result = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **words}, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == [offered]
+
+
 def test_the_table_of_verbs_says_what_the_functions_say() -> None:
     from labctl.cli.app import NOUNS, VERBS, _load
 
