@@ -157,26 +157,16 @@ def plan(
         "model_path": model_path,
         "vars": dict(size.vars),
         "gpus": len(allocation.gpus) if allocation else 0,
-        "listen": layout.listen,
-        "workspace": layout.workspace,
-        "lab_path": layout.lab,
         "learner": learner,
         "session": session,
-        "url": lambda service, port=None: _url(lab, layout, service, port),
+        **_places(lab, layout),
     }
     try:
-        services = [
-            _service(name, service, context, layout)
-            for name, service in lab.spec.services.items()
-            if not service.profiles or profile in service.profiles
-        ]
+        services = _services(lab, profile, context, layout)
         workspace = render(lab.spec.workspace.model_dump(), context, ("workspace",))
         criteria = [_criterion(lab, index, context) for index in range(len(lab.spec.criteria))]
     except BadTemplate as error:
-        where = ".".join(map(str, error.loc))
-        raise LabFileError(
-            f"{lab.source.at(error.loc)}: {where}: {error.why}", "mend it, then `labctl lab validate`"
-        ) from error
+        raise _at_its_place(lab, error) from error
     envs = dict.fromkeys([workspace["env"], *(service.env for service in services), *(model.env for model in models)])
     return Plan(
         session=session,
@@ -217,6 +207,21 @@ def declared_layout(lab: Lab) -> Layout:
     )
 
 
+def _places(lab: Lab, layout: Layout) -> dict[str, Any]:
+    """What templates may know of where things are."""
+    return {
+        "listen": layout.listen,
+        "workspace": layout.workspace,
+        "lab_path": layout.lab,
+        "url": lambda service, port=None: _url(lab, layout, service, port),
+    }
+
+
+def _at_its_place(lab: Lab, error: BadTemplate) -> LabFileError:
+    where = ".".join(map(str, error.loc))
+    return LabFileError(f"{lab.source.at(error.loc)}: {where}: {error.why}", "mend it, then `labctl lab validate`")
+
+
 def _model(lab: Lab, name: str | None, layout: Layout) -> tuple[str | None, list[ModelStep]]:
     build = lab.model(name) if name else None
     if name is None or build is None:
@@ -235,6 +240,14 @@ def _url(lab: Lab, layout: Layout, service: str, port: str | None) -> str:
     if name not in ports:
         raise ValueError(f"there is no port {port or ''} of a service {service!r}")
     return f"http://{layout.hosts[service]}:{layout.ports[service, name]}"
+
+
+def _services(lab: Lab, profile: ProfileName, context: Mapping[str, Any], layout: Layout) -> list[ServicePlan]:
+    return [
+        _service(name, service, context, layout)
+        for name, service in lab.spec.services.items()
+        if not service.profiles or profile in service.profiles
+    ]
 
 
 def _service(name: str, service: Service, context: Mapping[str, Any], layout: Layout) -> ServicePlan:

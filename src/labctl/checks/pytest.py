@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from labctl.checks.base import BaseCheck, NonEmpty
-from labctl.checks.process import run_process
 from labctl.outcomes import CheckResult
+from labctl.process import run_process
 from labctl.target import CannotLook, Target
 
 FOLDER = "LABCTL_CHECK"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labctl.checks.process import run_process
+from labctl.process import run_process
 from labctl.target import (
     MAX_FILE_BYTES,
     MAX_OUTPUT_BYTES,

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from labctl.labs.lab import load_folder
 from labctl.plan import Plan, plan
 from labctl.runtimes.base import Handle, ServiceState, Started, Step
@@ -108,3 +110,11 @@ def until(holds: Callable[[], bool], *, within_s: float = 20.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and only waits for its parent does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from labctl import settings
@@ -20,7 +19,7 @@ from labctl.errors import PreflightError, UnhealthyError
 from labctl.runtimes.base import State
 from labctl.runtimes.local.runtime import LocalRuntime
 
-from .sessions import WEB, LocalLab, until
+from .sessions import WEB, LocalLab, alive, until
 
 Labs = Callable[..., LocalLab]
 
@@ -126,7 +125,7 @@ def test_after_the_supervisor_is_killed_state_says_so_and_up_brings_it_back(lab_
     port = lab.state().ports["http"]
     assert lab.up().changed == ("web",)
     assert lab.state().ports["http"] == port
-    assert not psutil.pid_exists(orphan)
+    assert not alive(orphan)
 
 
 def test_after_the_supervisor_is_killed_down_ends_its_orphans(lab_of: Labs) -> None:

@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from labctl import settings
@@ -19,7 +18,7 @@ from labctl.errors import PreflightError
 from labctl.plan import Plan
 from labctl.runtimes.local.runtime import LocalRuntime
 
-from .sessions import LocalLab
+from .sessions import LocalLab, alive
 
 Labs = Callable[..., LocalLab]
 
@@ -205,7 +204,7 @@ LocalRuntime(settings.load({"LABCTL_HOME": sys.argv[2], "USER": "ada"})).up(plan
         pid = next(int(line.split()[1]) for line in child.stdout if line.startswith("pid "))
         child.send_signal(signal.SIGINT)
         child.wait(20)
-    assert not psutil.pid_exists(pid)
+    assert not alive(pid)
 
 
 def test_a_model_that_is_on_disk_is_taken_from_there_and_the_hub_is_left_alone(lab_of: Labs, tmp_path: Path) -> None:

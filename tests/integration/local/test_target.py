@@ -18,7 +18,7 @@ import pytest
 from labctl.errors import NotFoundError
 from labctl.target import CannotLook, RefusedPath, Request, Target, Unreachable, connect
 
-from .sessions import WEB, LocalLab, until
+from .sessions import WEB, LocalLab, alive, until
 
 Labs = Callable[..., LocalLab]
 Answer = Callable[[socket.socket], None]
@@ -88,14 +88,14 @@ def test_a_command_that_hangs_is_killed_with_all_its_children(lab: LocalLab, tar
     assert said.timed_out
     assert said.duration_s < 6
     for pid in map(int, said.stdout.split()):
-        until(lambda pid=pid: not psutil.pid_exists(pid))  # type: ignore[misc]
+        until(lambda pid=pid: not alive(pid))  # type: ignore[misc]
 
 
 def test_a_background_child_that_holds_the_output_does_not_hold_up_the_result(target: Target) -> None:
     said = target.run(["sh", "-c", "setsid sleep 600 & echo $!"], timeout_s=20)
     assert not said.timed_out
     assert said.duration_s < 5
-    assert not psutil.pid_exists(int(said.stdout))
+    assert not alive(int(said.stdout))
 
 
 def test_a_hundred_megabytes_of_output_are_cut_and_never_held(target: Target) -> None:

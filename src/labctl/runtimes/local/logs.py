@@ -6,8 +6,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 _BACKUPS = (2, 1)
 _POLL_S = 0.1
@@ -48,69 +50,69 @@ def lines(log: Path, *, follow: bool, since_s: float | None, is_over: Callable[[
 
 
 def _all(log: Path, follow: bool, since: float, is_over: Callable[[], bool]) -> Iterator[str]:
-    rotated = [log.with_name(f"{log.name}.{number}") for number in _BACKUPS]
-    for file in rotated if follow else [*rotated, log]:
-        if _modified(file) >= since:
-            yield from _text_lines(file)
-    if follow:
-        yield from _follow(log, since, is_over)
-
-
-def _text_lines(file: Path) -> Iterator[str]:
-    try:
-        with file.open(errors="replace") as stream:
-            yield from (line.rstrip("\n") for line in stream)
-    except FileNotFoundError:
-        return
-
-
-def _follow(log: Path, since: float, is_over: Callable[[], bool]) -> Iterator[str]:
-    reading = _Reading(log, since)
     rest = b""
-    while True:
-        over = is_over()  # asked before reading: what was written until then is still shown
-        data = reading.more()
-        *whole, rest = (rest + data).split(b"\n")
-        yield from (line.decode(errors="replace") for line in whole)
-        if not data and over:
-            if rest:
-                yield rest.decode(errors="replace")
-            return
-        if not data:
-            time.sleep(_POLL_S)
+    with closing(_Reading(log, since)) as reading:
+        while True:
+            over = not follow or is_over()  # asked before reading: what was written until then is still shown
+            data = reading.more()
+            *whole, rest = (rest + data).split(b"\n")
+            yield from (line.decode(errors="replace") for line in whole)
+            if not data and over:
+                break
+            if not data:
+                time.sleep(_POLL_S)
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 class _Reading:
-    """A position in a log that is being written and, now and then, renamed to NAME.1 and begun again."""
+    """A position in a log that is being written and, now and then, renamed to NAME.1 and begun again.
+
+    The file in hand stays open, so no rename loses anything of it; what comes after it is found by inode.
+    """
 
     def __init__(self, log: Path, since: float) -> None:
-        self._log = log
-        self._inode = 0
-        self._position = 0
+        self._names = [*(log.with_name(f"{log.name}.{number}") for number in _BACKUPS), log]
+        self._stream: BinaryIO | None = None
         if 0 < _modified(log) < since:
-            status = log.stat()
-            self._inode, self._position = status.st_ino, status.st_size
+            self._stream = log.open("rb")
+            self._stream.seek(0, os.SEEK_END)
+        self._since = since
+
+    def close(self) -> None:
+        if self._stream:
+            self._stream.close()
 
     def more(self) -> bytes:
         """What has come since, at most 64 KiB; empty when there is nothing new."""
-        before = self._log.with_name(f"{self._log.name}.1")
-        if self._inode and _inode(self._log) != self._inode == _inode(before):
-            data = self._read(before)
-            if data:
+        while True:
+            following = (
+                self._following()
+            )  # looked up before reading: then nothing can be added to the file after we read
+            data = self._stream.read(65536) if self._stream else b""
+            if data or not following:
                 return data
-        if _inode(self._log) != self._inode:
-            self._inode, self._position = _inode(self._log), 0
-        return self._read(self._log)
+            self._turn_to(following)
 
-    def _read(self, file: Path) -> bytes:
+    def _following(self) -> list[tuple[Path, int]]:
+        """Files newer than the one in hand, oldest first, with their inodes; all there are when ours was rotated away."""
+        inodes = [_inode(name) for name in self._names]
+        current = os.fstat(self._stream.fileno()).st_ino if self._stream else -1
+        begin = inodes.index(current) + 1 if current in inodes else 0
+        there = zip(self._names[begin:], inodes[begin:], strict=True)
+        return [(name, inode) for name, inode in there if inode and _modified(name) >= self._since]
+
+    def _turn_to(self, following: list[tuple[Path, int]]) -> None:
+        name, inode = following[0]
         try:
-            with file.open("rb") as stream:
-                stream.seek(self._position)
-                data = stream.read(65536)
+            stream = name.open("rb")
         except FileNotFoundError:
-            return b""
-        self._position += len(data)
-        return data
+            return
+        if os.fstat(stream.fileno()).st_ino != inode:  # renamed between the look and the opening: look again
+            stream.close()
+            return
+        self.close()
+        self._stream = stream
 
 
 def _inode(file: Path) -> int:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labctl.runtimes.local import commands, environment, files, logs, state
+from labctl.process import run_process
+from labctl.runtimes.local import environment, files, logs, state
 from labctl.runtimes.local.exchange import NoAnswer, exchange
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import LOOPBACK
@@ -48,14 +49,19 @@ class LocalTarget:
         stdin: bytes = b"",
         max_output_bytes: int = MAX_OUTPUT_BYTES,
     ) -> CommandResult:
-        return commands.run(
-            command,
-            env={**environment.of_host(), **self._handle["environment"], **(env or {})},
-            cwd=str(self._workspace),
-            timeout_s=timeout_s,
-            stdin=stdin,
-            max_output_bytes=max_output_bytes,
-        )
+        if not self._workspace.is_dir():
+            raise CannotLook(f"the workspace {self._workspace} is gone")
+        try:
+            return run_process(
+                command,
+                env={**environment.of_host(), **self._handle["environment"], **(env or {})},
+                cwd=self._workspace,
+                timeout_s=timeout_s,
+                stdin=stdin,
+                max_output_bytes=max_output_bytes,
+            )
+        except (OSError, ValueError) as error:
+            raise CannotLook(f"{command[0]} cannot be started: {error}") from error
 
     def read(self, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         return files.read(path, self._workspace, self._trusted, max_bytes)

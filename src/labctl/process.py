@@ -132,9 +132,25 @@ def _kill_tree(pid: int) -> None:
 
 
 def _kill_marked(mark: str) -> None:
-    """Kill whatever still bears the mark in its environment; twice, as a fork may have been under way."""
+    """Kill whatever still bears the mark in its environment, and see it gone; twice, as a fork may have been under way."""
     for _ in range(2):
-        for process in psutil.process_iter():
+        found = [process for process in psutil.process_iter() if _bears(process, mark)]
+        for process in found:
             with suppress(psutil.Error):
-                if process.environ().get(MARK, "").startswith(mark):
-                    process.kill()
+                process.kill()
+        deadline = time.monotonic() + _DRAIN_S
+        while any(map(_lives, found)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """A zombie does not: it only waits to be counted, which is its parent's business."""
+    with suppress(psutil.Error):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _bears(process: psutil.Process, mark: str) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.environ().get(MARK, "").startswith(mark))
+    return False
