@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,3 +221,19 @@ def test_watch_ends_when_everything_passes(labctl: Labctl) -> None:
     (Path(up["workspace"]) / "index.html").write_text("hello")
     assert watcher.communicate(timeout=30)[0] == "pass 10/10\n"
     assert watcher.returncode == 0
+
+
+def test_a_new_lab_proves_itself_and_a_mutant_that_passes_is_reported(labctl: Labctl, home: Path) -> None:
+    made = Path(labctl("lab", "new", "stage1-mine").stdout.strip())
+    proof = answer(labctl("lab", "test", "stage1-mine", "--json"))
+    names = ["starter", "solution", "mutant constant", "mutant wrong-name", "solution again"]
+    assert [each["name"] for each in proof["rounds"]] == names
+    assert proof["ok"]
+    (made / "mutants" / "constant" / "mutant.yaml").write_text("description: claims too much\nfails: [page-served]\n")
+    shutil.rmtree(made / "mutants" / "wrong-name")
+    proof = answer(labctl("lab", "test", "stage1-mine", "--json"), code=1)
+    problems = {each["name"]: each["problems"] for each in proof["rounds"] if each["problems"]}
+    assert list(problems) == ["mutant constant"]
+    assert problems["mutant constant"][0] == "page-served passed"
+    assert problems["mutant constant"][1].startswith("words-counted did not pass: ")
+    assert answer(labctl("status", "--json")) == {"sessions": []}
