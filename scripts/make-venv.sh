@@ -29,7 +29,7 @@ PY
 
 python=$(find_python)
 rm -f .venv/.complete
-if ! "$python" -m venv --clear .venv >/dev/null 2>&1; then
+if ! .venv/bin/python -c 'import pip' 2>/dev/null && ! "$python" -m venv --clear .venv >/dev/null 2>&1; then
   echo "error: $python cannot make virtual environments; install them with: sudo apt-get install python3-venv" >&2
   exit 4
 fi
@@ -41,4 +41,4 @@ fi
 eval "$(uv_settings_from_pip)"
 "$uv" pip install --quiet --compile-bytecode --python .venv/bin/python --editable . --group dev
 touch .venv/.complete
-echo "ready: .venv/bin/labctl $(.venv/bin/labctl --version | cut -d' ' -f2)" >&2
+echo "ready: $(.venv/bin/labctl --version) in .venv/bin; for this terminal: export PATH=\$PWD/.venv/bin:\$PATH" >&2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +38,7 @@ def new(
 @app.command("validate")
 def validate(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]…", help="Lab folders; every lab when left out.")
+        list[str] | None, typer.Argument(metavar="[LAB]…", help="Lab ids or folders; every lab when left out.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -46,7 +47,8 @@ def validate(
     from labctl.labs import catalog
     from labctl.sessions.lint import problems
 
-    folders = paths or [row.path for row in catalog.summaries(settings.load().labs)]
+    more = settings.load().labs
+    folders = [_folder(name, more) for name in paths or ()] or [row.path for row in catalog.summaries(more)]
     found = {str(folder): problems(folder.absolute()) for folder in folders}
     lines = [line for mistakes in found.values() for line in mistakes]
     if json:
@@ -58,6 +60,13 @@ def validate(
         if json:
             raise typer.Exit(LabFileError.exit_code)
         raise LabFileError("\n".join(lines), f"{len(lines)} to mend; docs/lab-file.md lists every field")
+
+
+def _folder(name: str, more: Sequence[Path]) -> Path:
+    """A folder as it is typed, right or wrong; else the lab with this id."""
+    from labctl.labs import catalog
+
+    return Path(name) if Path(name).is_dir() else catalog.find(name, more)
 
 
 @app.command("test")

@@ -50,7 +50,7 @@ def extend(
     from labctl.sessions.end import extend as later
     from labctl.sessions.find import find
     from labctl.store.records import iso
-    from labctl.units import parse_duration
+    from labctl.units import format_duration, parse_duration
 
     try:
         seconds = parse_duration(more)
@@ -62,7 +62,8 @@ def extend(
     if json:
         screen.answer_json({"session": session.id, "expires_at": expires})
     else:
-        screen.answer(f"{session.id} now lives until {expires}")
+        left = format_duration((session.expires_at - ctx.now()).total_seconds()) if session.expires_at else "ever"
+        screen.answer(f"{session.id} now lives until {expires}, {left} from now")
 
 
 def down(
@@ -148,10 +149,10 @@ def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask on the terminal unless `yes`. Raises Abort for a no, UsageError without a terminal."""
+    """Ask on the terminal unless `yes`. Raises UsageError for a no, and without a terminal."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise UsageError("this must be confirmed, and there is no terminal to ask on", "add --yes if you are sure")
     if not typer.confirm(question, err=True):
-        raise typer.Abort
+        raise UsageError("not confirmed, so nothing was changed")

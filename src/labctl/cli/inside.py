@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import SessionArgument, services
+from labctl.cli.options import OptionalSession, SessionArgument, services
 from labctl.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ ServiceArgument = Annotated[
 
 
 def logs(
-    lab: SessionArgument,
+    lab: OptionalSession = None,
     service: ServiceArgument = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the service writes.")] = False,
     since: Annotated[
@@ -61,17 +60,16 @@ def exec_(
     return runtime.exec(session.handle, command, service=service)
 
 
-def shell(lab: SessionArgument, service: ServiceOption = None) -> int:
+def shell(lab: OptionalSession = None, service: ServiceOption = None) -> int:
     """Open a shell with the lab's environment."""
     if not sys.stdin.isatty():
-        raise UsageError("a shell needs a terminal", f"run one command instead: labctl exec {lab} -- CMD")
+        raise UsageError("a shell needs a terminal", f"run one command instead: labctl exec {lab or 'LAB'} -- CMD")
     session, runtime = _session(lab)
-    program = os.environ.get("SHELL") if session.runtime == "local" else None
-    return runtime.exec(session.handle, [program or "sh"], service=service)
+    return runtime.shell(session.handle, service=service)
 
 
 def open_(
-    lab: SessionArgument,
+    lab: OptionalSession = None,
     service: ServiceArgument = None,
     print_only: Annotated[bool, typer.Option("--print", help="Only say the URL.")] = False,
 ) -> None:
@@ -84,7 +82,7 @@ def open_(
         typer.launch(url)
 
 
-def _session(lab: str) -> tuple[Session, Runtime]:
+def _session(lab: str | None) -> tuple[Session, Runtime]:
     from labctl.cli.context import context
     from labctl.sessions.find import find
 

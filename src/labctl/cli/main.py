@@ -58,6 +58,8 @@ def _run() -> int:
         raise _usage(error) from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
+    if code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

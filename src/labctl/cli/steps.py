@@ -12,6 +12,8 @@ from labctl.reports.plain import one_line
 from labctl.units import format_duration
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from labctl.runtimes.base import Step
 
 _MARKS = {"done": ("✓", "green"), "unchanged": ("·", "dim"), "failed": ("✗", "red")}
@@ -72,6 +74,11 @@ class Steps:
         if not self._begun:
             self._spinner.stop()
             return
+        self._spinner.update(self)
+        self._spinner.start()
+
+    def __rich__(self) -> Text:
+        """What is under way at this moment; the spinner asks again with every turn, so the seconds move."""
         from rich.text import Text
 
         width = max(20, self._spinner.console.width - 6)
@@ -80,5 +87,4 @@ class Steps:
             f"{name}  {format_duration(now - begun)}  {self._details.get(name, '')}"
             for name, begun in self._begun.items()
         ]
-        self._spinner.update(Text("\n  ".join(one_line(line)[:width] for line in lines)))
-        self._spinner.start()
+        return Text("\n  ".join(one_line(line)[:width] for line in lines))

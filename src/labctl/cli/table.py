@@ -44,7 +44,9 @@ def render(
 def _fitted(widths: list[int], width: int | None) -> list[int]:
     """`widths`, the widest made narrower until all fit into `width`, but none narrower than it may be."""
     while width is not None and sum(widths) + GAP * (len(widths) - 1) > width:
-        widest = max(range(len(widths)), key=widths.__getitem__)
+        widest = max(range(1, len(widths)), key=widths.__getitem__, default=0)
+        if widths[widest] <= NARROWEST:  # the first column is what the others are about: it is the last to wrap
+            widest = 0
         if widths[widest] <= NARROWEST:
             break
         widths[widest] -= 1

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from labctl.store.records import Session
 
 WATCH_PAUSE_S = 2.0
+EXPLAINED = 3
+"""How many criteria that did not pass are explained at once."""
 
 
 def verify(
@@ -46,15 +48,16 @@ def verify(
     from labctl.sessions.find import find
 
     chosen = _format("json" if json else format)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UsageError(f"--output: {output.absolute().parent} is no folder", "make it first, or choose another place")
     ctx = context()
     session = find(ctx, lab, learner_of(ctx, learner) if learner else None)
     while True:
         seen = _state(Path(session.workspace))  # before the look: what changes during it is looked at again
         report = _once(ctx, session, criterion or [], quiet=quiet or json)
-        _write(report, chosen, output, quiet=quiet)
-        if not watch or not _code(report):
+        _write(report, chosen, output, quiet=quiet, only=criterion or [])
+        if not watch or not _code(report) or not _wait_for_change(ctx, session, seen):
             break
-        _wait_for_change(Path(session.workspace), seen)
     return _code(report)
 
 
@@ -86,7 +89,7 @@ def _spinner(*, quiet: bool) -> Any:
     return screen.console(sys.stderr).status("looking …", spinner_style=screen.ACCENT)
 
 
-def _write(report: Report, format: str, output: Path | None, *, quiet: bool) -> None:
+def _write(report: Report, format: str, output: Path | None, *, quiet: bool, only: list[str]) -> None:
     from labctl.reports.formats import FORMATS
     from labctl.reports.terminal import print_report
 
@@ -96,7 +99,7 @@ def _write(report: Report, format: str, output: Path | None, *, quiet: bool) -> 
     elif quiet:
         screen.answer(f"{report.outcome} {report.score}/{report.max_score}")
     elif format == "text":
-        print_report(report, screen.console(sys.stdout))
+        print_report(report, screen.console(sys.stdout), explained=None if only else EXPLAINED)
     else:
         screen.answer(FORMATS[format](report))
 
@@ -106,10 +109,16 @@ def _code(report: Report) -> int:
     return {"pass": 0, "fail": EXIT_FAILED_CRITERIA}.get(outcome.value, EXIT_NOT_OBSERVED)
 
 
-def _wait_for_change(workspace: Path, before: dict[str, tuple[int, int]]) -> None:
+def _wait_for_change(ctx: Context, session: Session, before: dict[str, tuple[int, int]]) -> bool:
+    """Whether to look again: True once a file has changed, False when the session has ended."""
     screen.hint("watching your files; Ctrl-C ends it")
-    while _state(workspace) == before:
+    while _state(Path(session.workspace)) == before:
         time.sleep(WATCH_PAUSE_S)
+        now = ctx.store.session(session.id)
+        if now is None or not now.live:
+            screen.hint("the session has ended, so there is nothing more to watch")
+            return False
+    return True
 
 
 def _state(workspace: Path) -> dict[str, tuple[int, int]]:

@@ -57,8 +57,8 @@ def find(lab: str, more: Sequence[Path] = ()) -> Path:
     found = {folder.name: folder for folder in reversed(list(_folders(search_path(more))))}
     if lab in found:
         return found[lab]
-    near = difflib.get_close_matches(lab, found, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
+    near = [id for id in found if id.startswith(lab)] or difflib.get_close_matches(lab, found, n=1, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near[:3])}? " if near else ""
     raise NotFoundError(f"no lab named {lab!r}", f"{hint}`labctl list` shows the labs there are")
 
 

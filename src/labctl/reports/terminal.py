@@ -27,14 +27,23 @@ def render(report: Report, *, width: int = 80) -> str:
     return "".join(f"{line.rstrip()}\n" for line in stream.getvalue().split("\n")[:-1])
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Print the report on `console`, in its width and with the colours it has."""
+def print_report(report: Report, console: Console, *, explained: int | None = None) -> None:
+    """Print the report on `console`, in its width and with the colours it has.
+
+    What did not pass is explained first, so that the table and the score are what stays in view; at most `explained`
+    criteria, all when it is None.
+    """
     width = min(console.width, _MAX_WIDTH)
-    parts = [_header(report), Text(), _criteria(report, width), Text()]
-    for criterion in report.criteria:
-        if criterion.outcome is not Outcome.PASS:
-            parts += [_explanation(criterion), Text()]
-    console.print(Group(*parts, _score(report)), width=width, highlight=False, markup=False, emoji=False)
+    parts = [_header(report), Text()]
+    unmet = [criterion for criterion in report.criteria if criterion.outcome in (Outcome.FAIL, Outcome.ERROR)]
+    for criterion in unmet[:explained]:
+        parts += [_explanation(criterion), Text()]
+    more = len(unmet[explained:]) if explained is not None else 0
+    if more:
+        how = f"labctl verify {one_line(report.session)} --criterion ID"
+        parts += [Text(f"{more} more did not pass; see one with ").append(how, style=_ACCENT), Text()]
+    parts += [_criteria(report, width), Text(), _score(report)]
+    console.print(Group(*parts), width=width, highlight=False, markup=False, emoji=False)
 
 
 def _header(report: Report) -> RenderableType:

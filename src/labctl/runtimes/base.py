@@ -121,6 +121,10 @@ class Runtime(Protocol):
         """Run `command` with this process's terminal, in the workspace or in a service; its exit code."""
         ...
 
+    def shell(self, handle: Handle, *, service: str | None = None) -> int:
+        """An interactive shell on this process's terminal, in the workspace or in a service; its exit code."""
+        ...
+
     def down(self, handle: Handle, progress: Progress) -> None:
         """End everything of the session and remove what `up` made, except the workspace."""
         ...

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from labctl.errors import NotFoundError, UsageError
+from labctl.labs import catalog
 from labctl.sessions.context import Context
+from labctl.sessions.workspace import MARKER
 from labctl.store.records import Session
 
 
@@ -26,18 +29,29 @@ def find(ctx: Context, lab: str | None, learner: str | None = None) -> Session:
     if learner is None and len(own) == 1:
         return own[0]
     if not matching:
-        raise NotFoundError(f"no session of {lab!r} is running", _hint(live, name))
+        raise NotFoundError(f"no session of {lab!r} is running", _hint(ctx, live, name))
     return _only(matching)
 
 
 def _by_place(live: Sequence[Session]) -> Session:
-    here = Path.cwd().resolve()
-    holding = [session for session in live if here.is_relative_to(Path(session.workspace).resolve())]
-    if holding:
-        return max(holding, key=lambda session: len(session.workspace))
+    here = _of_folder(Path.cwd())
+    for session in live:
+        if session.id == here:
+            return session
+    if here is not None:
+        lab = here.partition("--")[0]
+        raise NotFoundError(f"{here}, whose workspace this is, is not running", f"start it with `labctl up {lab}`")
     if not live:
         raise NotFoundError("no session is running", "`labctl list` shows the labs, `labctl up LAB` starts one")
     return _only(live)
+
+
+def _of_folder(folder: Path) -> str | None:
+    """The session whose workspace holds `folder`, by the mark that `up` left there; None outside of workspaces."""
+    for place in (folder, *folder.parents):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return (place / MARKER).read_text(encoding="utf-8")[:200].strip()
+    return None
 
 
 def _only(sessions: Sequence[Session]) -> Session:
@@ -47,6 +61,7 @@ def _only(sessions: Sequence[Session]) -> Session:
     return sessions[0]
 
 
-def _hint(live: Sequence[Session], lab: str) -> str:
+def _hint(ctx: Context, live: Sequence[Session], lab: str) -> str:
+    catalog.find(lab, ctx.settings.labs)  # no such lab at all: that is the better answer
     running = f"; running: {', '.join(session.id for session in live)}" if live else ""
     return f"start it with `labctl up {lab}`{running}"

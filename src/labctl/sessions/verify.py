@@ -53,7 +53,7 @@ def verify(
         started_at=iso(started),
         duration_s=round(time.monotonic() - clock, 3),
         criteria=criteria,
-        evidence=_evidence(plan, session),
+        evidence=_evidence(plan, session, only),
     )
     if not only:
         ctx.store.add_report(report)
@@ -86,9 +86,10 @@ def _known(plan: Plan, only: Collection[str]) -> None:
         raise NotFoundError(f"{plan.lab} has no criterion {unknown[0]!r}", f"it has: {', '.join(ids)}")
 
 
-def _evidence(plan: Plan, session: Session) -> dict[str, Any]:
+def _evidence(plan: Plan, session: Session, only: Collection[str]) -> dict[str, Any]:
     """What somebody who doubts the report can compare."""
     return {
+        **({"only": list(only)} if only else {}),
         "labctl": __version__,
         "lab_digest": plan.lab_digest,
         "services": {service.name: service.digest for service in plan.services},

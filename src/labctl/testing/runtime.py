@@ -99,6 +99,9 @@ class FakeRuntime:
             list(command), cwd=self.workspaces[handle["session"]], env=dict(os.environ), check=False
         ).returncode
 
+    def shell(self, handle: Handle, *, service: str | None = None) -> int:
+        return self.exec(handle, ["sh"], service=service)
+
     def down(self, handle: Handle, progress: Progress) -> None:
         self.running.pop(handle["session"], None)
         progress(Step(name=handle["session"], state="done"))

@@ -21,7 +21,7 @@ def make(step: ModelStep, venv: Path, *, progress: Progress, children: Children)
     log = place.with_name(f"{place.name}.log")
 
     def build(lock: int) -> None:
-        progress(Step(name=name, state="started", detail=" ".join(step.command)))
+        progress(Step(name=name, state="started", detail=" ".join(word for word in step.command if word != "{out}")))
         out = place.with_name(f".{place.name}.making")
         shutil.rmtree(out, ignore_errors=True)
         with log.open("w") as stream:

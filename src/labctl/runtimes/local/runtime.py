@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.errors import NotFoundError
 from labctl.runtimes.base import Handle, Problem, Progress, Remain, ServiceState, Started, Step
-from labctl.runtimes.local import environment, handles, life, logs, ports, state
+from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
 from labctl.runtimes.local.cache import disk_trouble
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import LOOPBACK
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from labctl.settings import Settings
     from labctl.target import Target
 
-_FOR_TERMINALS = ("COLORTERM", "EDITOR", "PAGER", "SHELL", "VISUAL")
+_FOR_TERMINALS = (
+    *("COLORTERM", "EDITOR", "PAGER", "SHELL", "VISUAL"),
+    *("LABCTL_LABS", "LABCTL_LEARNER", "LABCTL_WORKSPACES", "LABCTL_DATABASE_URL", "LABCTL_MODELS"),
+)
 
 
 class LocalRuntime:
@@ -114,7 +117,13 @@ class LocalRuntime:
         own = known["services"][service] if service is not None else known
         terminal = {name: os.environ[name] for name in _FOR_TERMINALS if name in os.environ}
         env = {**environment.of_host(), **terminal, **own["environment"]}
+        env["PATH"] = f"{env['PATH']}:{shell.tools(self._folder(handle['session']))}"
         return in_terminal(command, env, known["workspace"])
+
+    def shell(self, handle: Handle, *, service: str | None = None) -> int:
+        known = self._known(handle)
+        command = shell.command(self._folder(handle["session"]), known["environment"]["LABCTL_LAB"])
+        return self.exec(handle, command, service=service)
 
     def down(self, handle: Handle, progress: Progress) -> None:
         folder = self._folder(handle["session"])

@@ -12,6 +12,7 @@ from labctl.runtimes.local.health import probe_all, probed
 from labctl.runtimes.local.logs import last_lines
 from labctl.runtimes.local.ports import LOOPBACK
 from labctl.runtimes.local.supervisor import Process, Supervisor
+from labctl.units import format_duration
 
 
 def states(handle: Mapping[str, Any], folder: SessionFolder, *, probe: bool) -> list[ServiceState]:
@@ -59,7 +60,7 @@ def now(handle: Mapping[str, Any], folder: SessionFolder, service: str) -> str:
         return _without_supervisor(handle, folder)[1] or "the session is not running"
     process = found.get(service)
     if process is not None and process.state == "RUNNING":
-        return f"its process {process.pid} runs since {time.time() - process.started_at:.0f}s"
+        return f"its process {process.pid} has been running for {format_duration(time.time() - process.started_at)}"
     state, reason = judge(process, "", "")
     return f"its process does not run ({state}{reason and ': ' + reason})"
 
