@@ -81,13 +81,6 @@ class Report:
         totals = {"outcome": self.outcome, "score": self.score, "max_score": self.max_score}
         return {**head, **totals, "criteria": list(criteria), "evidence": dict(evidence)}
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Report:
-        """The report that `to_json` wrote."""
-        derived = {"outcome", "score", "max_score", "criteria"}
-        rest = {name: value for name, value in values.items() if name not in derived}
-        return cls(criteria=tuple(_criterion(item) for item in values["criteria"]), **rest)
-
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:
     """The outcome of a whole from its parts: a failure outweighs an error, an error outweighs a skip.
@@ -100,8 +93,3 @@ def combine(outcomes: Iterable[Outcome]) -> Outcome:
         if outcome in seen:
             return outcome
     return Outcome.PASS
-
-
-def _criterion(values: Mapping[str, Any]) -> CriterionResult:
-    checks = tuple(CheckResult(**{**check, "outcome": Outcome(check["outcome"])}) for check in values["checks"])
-    return CriterionResult(**{**values, "outcome": Outcome(values["outcome"]), "checks": checks})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import UsageError
@@ -56,50 +56,74 @@ _DEFAULTS: dict[str, str | None] = {
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in force. Raises UsageError when the file is not TOML or a value is not one that is accepted."""
     environ = os.environ if environ is None else environ
-    config = config_path(environ)
-    chosen = {name: _choose(name, environ, _read(config)) for name in _DEFAULTS}
+    file = _read(config_path(environ))
+    chosen = {name: _choose(name, environ, file) for name in _DEFAULTS}
     value = {name: setting.value for name, setting in chosen.items()}
     _one_of(chosen["LABCTL_RUNTIME"], RUNTIMES)
     if value["LABCTL_PROFILE"]:
         _one_of(chosen["LABCTL_PROFILE"], PROFILES)
+    models = _paths(chosen["LABCTL_MODELS"])
     return Settings(
-        home=_path(value["LABCTL_HOME"] or ""),
-        labs=tuple(_path(part) for part in (value["LABCTL_LABS"] or "").split(os.pathsep) if part),
-        models=_path(value["LABCTL_MODELS"]) if value["LABCTL_MODELS"] else None,
+        home=_home(chosen["LABCTL_HOME"]),
+        labs=_paths(chosen["LABCTL_LABS"]),
+        models=models[0] if models else None,
         runtime=value["LABCTL_RUNTIME"] or "local",
         profile=value["LABCTL_PROFILE"],
         database_url=value["LABCTL_DATABASE_URL"],
         nvml_library=value["LABCTL_NVML_LIBRARY"],
-        learner=value["LABCTL_LEARNER"] or learner_id(_user(environ)),
-        workspaces=_path(value["LABCTL_WORKSPACES"] or ""),
+        learner=learner_id(value["LABCTL_LEARNER"] or _user(environ)),
+        workspaces=_path(chosen["LABCTL_WORKSPACES"]),
         origins=tuple(chosen.values()),
     )
 
 
-def config_path(environ: Mapping[str, str]) -> Path:
-    """The settings file, which need not exist."""
-    return _path(environ.get("XDG_CONFIG_HOME") or "~/.config") / "labctl" / "config.toml"
+def config_path(environ: Mapping[str, str]) -> Path | None:
+    """The settings file, which need not exist; None for a user without a home folder."""
+    try:
+        return Path(environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "labctl" / "config.toml"
+    except RuntimeError:  # no HOME, and no passwd entry to take it from
+        return None
 
 
 def _choose(name: str, environ: Mapping[str, str], file: Mapping[str, object]) -> Setting:
     if environ.get(name):
         return Setting(name=name, value=environ[name], origin="environment")
     if name in file:
-        return Setting(name=name, value=str(file[name]), origin="file")
+        return Setting(name=name, value=_text(name, file[name]), origin="file")
     return Setting(name=name, value=_DEFAULTS[name], origin="default")
 
 
-def _read(path: Path) -> Mapping[str, object]:
-    if not path.exists():
+def _read(path: Path | None) -> Mapping[str, object]:
+    if path is None or not path.exists():
         return {}
     import tomllib  # most people have no such file, and every command would load it
 
     try:
-        return tomllib.loads(path.read_text())
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "mend its permissions, or remove it") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}", 'write lines such as LABCTL_RUNTIME = "local"') from error
+    unknown = next((name for name in values if name not in _DEFAULTS), None)
+    if unknown is not None:
+        raise UsageError(f"{path}: there is no setting {unknown!r}", _nearest(unknown))
+    return values
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name.upper(), _DEFAULTS, n=1)
+    return f"did you mean {near[0]}?" if near else f"it may hold: {', '.join(_DEFAULTS)}"
+
+
+def _text(name: str, value: object) -> str:
+    """A value of the file as the environment would hold it: folders of labs may be a list there."""
+    if name == "LABCTL_LABS" and isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return os.pathsep.join(value)
+    if isinstance(value, list | dict):
+        raise UsageError(f"{name} is {value!r} (from the file)", f'write it as one value: {name} = "…"')
+    return str(value)
 
 
 def _one_of(setting: Setting, accepted: tuple[str, ...]) -> None:
@@ -109,8 +133,40 @@ def _one_of(setting: Setting, accepted: tuple[str, ...]) -> None:
         )
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+def _home(setting: Setting) -> Path:
+    """Through every symbolic link: a session's processes are found again by this text in their environment."""
+    try:
+        return _path(setting).resolve()
+    except (RuntimeError, OSError) as error:
+        raise _bad_path(setting, "its symbolic links lead in a circle") from error
+
+
+def _paths(setting: Setting) -> tuple[Path, ...]:
+    parts = (setting.value or "").split(os.pathsep) if setting.name == "LABCTL_LABS" else [setting.value or ""]
+    return tuple(_path(replace(setting, value=part)) for part in parts if part)
+
+
+def _path(setting: Setting) -> Path:
+    text = setting.value or ""
+    try:
+        text.encode()
+        path = Path(text).expanduser()
+    except UnicodeEncodeError as error:
+        raise _bad_path(setting, "it is not UTF-8") from error
+    except RuntimeError as error:
+        raise _bad_path(setting, "there is no such home folder; is HOME set?") from error
+    if "\0" in text:
+        raise _bad_path(setting, "no path holds a NUL")
+    try:
+        return path.absolute()
+    except FileNotFoundError as error:
+        raise _bad_path(setting, "it is relative, and the current folder is gone") from error
+
+
+def _bad_path(setting: Setting, why: str) -> UsageError:
+    return UsageError(
+        f"{setting.name} is {setting.value!r} (from the {setting.origin}): {why}", f"export {setting.name}=/a/folder"
+    )
 
 
 def _user(environ: Mapping[str, str]) -> str:

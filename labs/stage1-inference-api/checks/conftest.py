@@ -16,10 +16,11 @@ class Api:
         self._service = service
         self._workspace = workspace
 
-    def send(self, method: str, path: str, body: Any = None) -> Any:
+    def send(self, method: str, path: str, body: Any = None, *, timeout_s: float = 30) -> Any:
         """The answer to a request whose body is a JSON value, or text sent as if it were JSON."""
         content = body if isinstance(body, str) or body is None else json.dumps(body)
-        return self._service.request(method, path, content=content, headers={"content-type": "application/json"})
+        headers = {"content-type": "application/json"}
+        return self._service.request(method, path, content=content, headers=headers, timeout=timeout_s)
 
     def analyze(self, text: str) -> dict[str, Any]:
         """The label and score of a text."""
@@ -76,5 +77,5 @@ class Api:
 def api(service: Any, workspace: Any) -> Api:
     """Fails here, once for all tests, when the API does not answer at all (a mistake in app.py, a reload that hangs)."""
     api = Api(service("api"), workspace)
-    api.send("GET", "/")
+    api.send("GET", "/", timeout_s=8)
     return api

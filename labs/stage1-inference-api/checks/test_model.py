@@ -7,8 +7,6 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 HELD_OUT = [line.split("\t") for line in Path(__file__).with_name("held_out.tsv").read_text("utf-8").splitlines()]
 RIGHT_AT_LEAST = 34
 DISTINCT_SCORES_AT_LEAST = 5
@@ -42,8 +40,8 @@ def test_loads_once(api: Any) -> None:
     before = api.printed().count(MODEL_LOADED)
     seconds = [api.seconds("A friendly guide and a great day.") for _ in range(10)]
     loaded = api.printed().count(MODEL_LOADED) - before
-    # one is allowed: somebody may save a file meanwhile
-    assert loaded <= 1, f"ten requests loaded the model {loaded} times; wanted none: load it when the process starts"
+    # One is allowed: somebody may save a file meanwhile. The number says little: other checks ask at the same time.
+    assert loaded <= 1, "at least one of ten requests loaded the model; wanted none: load it when the process starts"
     median = statistics.median(seconds)
     assert median < MEDIAN_BELOW_S, f"half of ten requests took longer than {median:.2f} s; wanted {MEDIAN_BELOW_S} s"
 
@@ -57,21 +55,21 @@ class TestBatch:
         results = body.get("results") if isinstance(body, dict) else None
         assert isinstance(results, list), f"the answer is {str(body)[:200]}; wanted an object with a list named results"
         assert len(results) == len(texts), f"{len(texts)} texts got {len(results)} results"
-        for text, several in zip(texts, results, strict=True):
-            same(text, several, api.analyze(text))
+        for number, (text, several) in enumerate(zip(texts, results, strict=True), start=1):
+            same(f"text {number} of {len(texts)}", several, api.analyze(text))
 
-    @pytest.mark.parametrize(("texts", "wanted"), [([], 422), (["Nice.", ""], 422), (["Nice."] * 32, 200)])
-    def test_limits(self, api: Any, texts: list[str], wanted: int) -> None:
-        status = api.send("POST", "/analyze/batch", {"texts": texts}).status_code
-        assert status == wanted, f"a batch of {len(texts)} texts {texts[:2]} answered {status}; wanted {wanted}"
+    def test_takes_32_texts(self, api: Any) -> None:
+        status = api.send("POST", "/analyze/batch", {"texts": ["Nice."] * 32}).status_code
+        assert status == 200, f"a batch of 32 texts answered {status}; wanted 200"
 
 
 def same(text: str, several: Any, one: dict[str, Any]) -> None:
-    assert isinstance(several, dict), f"a result of the batch is {several!r}; wanted label and score"
+    """`text` names the text and does not quote it: some are those that right-labels judges by."""
+    assert isinstance(several, dict), f"a result of the batch is {str(several)[:200]}; wanted label and score"
     label, score = several.get("label"), several.get("score")
-    assert label == one["label"], f"{text!r} is {label} in a batch and {one['label']} alone"
-    assert is_number(score), f"{text!r} has the score {score!r} in a batch; wanted a number"
-    assert math.isclose(score, one["score"], abs_tol=0.001), f"{text!r}: {score} in a batch and {one['score']} alone"
+    assert label == one["label"], f"{text} is {label} in a batch and {one['label']} alone"
+    assert is_number(score), f"{text} has the score {score!r} in a batch; wanted a number"
+    assert math.isclose(score, one["score"], abs_tol=0.001), f"{text}: {score} in a batch and {one['score']} alone"
 
 
 def is_number(value: Any) -> bool:

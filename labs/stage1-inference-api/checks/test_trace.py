@@ -32,7 +32,7 @@ def test_secret_is_in_no_log(api: Any) -> None:
         answer = api.send("POST", "/analyze", body)
         api.logged(request_id(answer, "POST /analyze"))
     assert word not in api.file("requests.log"), "a word of a text that was sent stands in requests.log"
-    assert word not in api.printed(), "a word of a text that was sent stands in what the service prints (labctl logs)"
+    assert word not in api.printed(), "a word of a text that was sent stands in what the service prints"
 
 
 def request_id(answer: Any, asked: str) -> str:

@@ -14,7 +14,15 @@ from typing import Any
 import torch
 from datasets import Dataset, disable_progress_bars, load_dataset
 from huggingface_hub import snapshot_download
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    TrainerState,
+    set_seed,
+)
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
@@ -30,6 +38,16 @@ logging.disable_progress_bar()
 disable_progress_bars()
 if not CUDA:
     torch.set_num_threads(1)  # a model this small only waits for more threads
+
+
+def _print_step_and_loss(
+    callback: PrinterCallback, args: SFTConfig, state: TrainerState, control: object, logs: dict[str, Any], **_: Any
+) -> None:
+    if "loss" in logs:
+        print(f"step {state.global_step:4d}   loss {float(logs['loss']):.4f}", flush=True)
+
+
+PrinterCallback.on_log = _print_step_and_loss  # the trainer's own prints a dozen figures each time
 
 
 def load_base() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -59,7 +59,7 @@ class AnswersCheck(BaseCheck):
         answer = _find(_read(target, self.file), self.key)
         if isinstance(answer, dict | list):
             raise Unmet(f"{self.key} in {self.file} is to be one value, not a {type(answer).__name__}")
-        if answer is None or str(answer).strip().lower() in _OPEN:
+        if is_open(answer):
             raise Unmet(f"{self.key} in {self.file} is not answered yet")
         return self._text(str(answer)) if self.text is not None else self._number(target, answer)
 
@@ -80,6 +80,15 @@ class AnswersCheck(BaseCheck):
             return self.passed(f"{self.key} is right", expected=expected, actual=number)
         source = f"does not agree with {self.derived.file}" if self.derived else "is not right"
         return self.failed(f"{self.key} is {number:g}, which {source}", expected=expected, actual=number)
+
+
+def is_open(answer: Any) -> bool:
+    """Whether nobody has answered yet: nothing is there, or one of the words that stand for nothing.
+
+    >>> is_open(None), is_open(" TODO "), is_open(0)
+    (True, True, False)
+    """
+    return answer is None or str(answer).strip().lower() in _OPEN
 
 
 def to_number(answer: Any) -> float | None:

@@ -12,6 +12,8 @@ from labctl.checks.request import as_list
 from labctl.outcomes import CheckResult
 from labctl.target import CommandResult, Target
 
+MAX_LINE_CHARS = 300
+
 
 class CommandCheck(BaseCheck):
     """A command run in the workspace as the session; its exit code and output are compared."""
@@ -40,7 +42,7 @@ class CommandCheck(BaseCheck):
             seen["truncated"] = True
         unmet = self._unmet(result)
         if unmet:
-            message = f"`{name}` ended with {result.exit_code}; wanted {'; '.join(unmet)}"
+            message = f"`{name}` ended with {result.exit_code}; wanted {'; '.join(unmet)}{_last_words(result)}"
             return self.failed(message, expected=unmet, actual=seen)
         return self.passed(f"`{name}` ended with {result.exit_code}", actual=seen)
 
@@ -52,3 +54,9 @@ class CommandCheck(BaseCheck):
         if self.stderr is not None:
             unmet += [f"error output {text}" for text in self.stderr.unmet(result.stderr)]
         return unmet
+
+
+def _last_words(result: CommandResult) -> str:
+    """The last line the command wrote, its errors first: that is where programs say why they ended."""
+    lines = [line for text in (result.stdout, result.stderr) for line in text.splitlines() if line.strip()]
+    return f": {lines[-1].strip()[:MAX_LINE_CHARS]}" if lines else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, NoReturn
 
 import jmespath
@@ -13,6 +14,9 @@ from labctl.checks.base import Unmet
 from labctl.target import MAX_FILE_BYTES, Target
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
+MAX_BRIEF_CHARS = 200
+MAX_KEYS_SHOWN = 8
+_PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(\[-?\d+\])*(\.[A-Za-z_]\w*(\[-?\d+\])*)*")
 
 
 def _compiles(expression: str) -> str:
@@ -74,6 +78,39 @@ def select(expression: str | None, value: Any, what: str) -> Any:
         return jmespath.search(expression, value)
     except (JMESPathError, RecursionError) as error:
         raise Unmet(f"{expression} cannot be applied to {what}: {error}") from None
+
+
+def lacking(expression: str | None, document: Any, what: str) -> str:
+    """Which key on the way of a plain path such as `a.b[0].c` is not there, and what is; "" when none is wanting."""
+    if expression is None or not _PLAIN_PATH.fullmatch(expression):
+        return ""
+    parts, holder, value = expression.split("."), what, document
+    for depth, part in enumerate(parts, start=1):
+        key = part.partition("[")[0]
+        if not isinstance(value, dict):
+            return f"{holder} is {brief(value)}, which has no `{key}`"
+        if key not in value:
+            return f"{holder} has no `{key}`; it has {_keys(value)}"
+        path = ".".join(parts[:depth])
+        holder, value = f"{path} in {what}", select(path, document, what)
+    return ""
+
+
+def brief(value: Any) -> str:
+    """A JSON value as a message shows it: on one line, and cut."""
+    if isinstance(value, list | dict) and len(value) > MAX_BRIEF_CHARS:
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    try:
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else repr(value)
+    except RecursionError:
+        return "nested too deeply to show"
+    text = "null" if value is None else text
+    return text if len(text) <= MAX_BRIEF_CHARS else f"{text[:MAX_BRIEF_CHARS]}…"
+
+
+def _keys(value: dict[str, Any]) -> str:
+    shown = ", ".join(str(key)[:40] for key in list(value)[:MAX_KEYS_SHOWN]) or "nothing"
+    return f"{shown}, …" if len(value) > MAX_KEYS_SHOWN else shown
 
 
 def _refuse_constant(name: str) -> NoReturn:

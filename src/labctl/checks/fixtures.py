@@ -169,7 +169,7 @@ def pytest_runtest_makereport(
     record = _records.setdefault(item.name, {"test": item.name, "outcome": "pass", "message": ""})
     if call.excinfo is not None and report.outcome != "passed" and record["outcome"] == "pass":
         could_not_look = report.skipped or call.excinfo.errisinstance((CannotLook, pytest.FixtureLookupError))
-        record.update(outcome="error" if could_not_look else "fail", message=_message(call.excinfo.value))
+        record.update(outcome="error" if could_not_look else "fail", message=_message(item, call.excinfo))
     return report
 
 
@@ -180,12 +180,16 @@ def pytest_sessionfinish() -> None:
     (folder / "results.json.part").replace(folder / "results.json")
 
 
-def _message(error: BaseException) -> str:
-    """The assertion's own words, and below them what pytest found out about the values."""
-    text = str(error).strip()
-    if isinstance(error, _SPEAK_FOR_THEMSELVES):
-        return text[:1000] or "an assertion without a message failed"
-    return f"{type(error).__name__}: {text}"[:1000]
+def _message(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """The error's own words; without any, what the test's docstring says it looks for, else the line that failed."""
+    text = str(excinfo.value).strip()
+    if text and isinstance(excinfo.value, _SPEAK_FOR_THEMSELVES):
+        return text[:1000]
+    purpose = (getattr(getattr(item, "obj", None), "__doc__", None) or "").strip().partition("\n")[0]
+    if isinstance(excinfo.value, AssertionError):
+        return purpose or str(excinfo.traceback[-1].statement).strip()[:1000]
+    name = f"{type(excinfo.value).__name__}: {text}"[:1000]
+    return f"{purpose} ({name})" if purpose else name
 
 
 @lru_cache(maxsize=1)

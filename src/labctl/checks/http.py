@@ -8,7 +8,7 @@ from pydantic import Field
 
 from labctl.checks.base import BaseCheck, NonEmpty
 from labctl.checks.match import Match
-from labctl.checks.request import RequestFields, as_list
+from labctl.checks.request import RequestFields, as_list, why_it_broke
 from labctl.outcomes import CheckResult
 from labctl.target import Response, Target
 
@@ -38,12 +38,11 @@ class HttpCheck(RequestFields, BaseCheck):
             "content_type": response.headers.get("content-type"),
             "body": response.text[:500],
         }
-        asked = f"{self.method} {self.path}"
         if unmet:
-            return self.failed(
-                f"{asked} answered {response.status}; wanted {'; '.join(unmet)}", expected=unmet, actual=seen
-            )
-        return self.passed(f"{asked} answered {response.status}", actual=seen)
+            why = why_it_broke(target, self.service, response, self.status)
+            message = f"{self.asked()} answered {response.status}; wanted {'; '.join(unmet)}{why}"
+            return self.failed(message, expected=unmet, actual=seen)
+        return self.passed(f"{self.asked()} answered {response.status}", actual=seen)
 
     def _unmet(self, response: Response) -> list[str]:
         wanted = as_list(self.status)

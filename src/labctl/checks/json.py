@@ -7,9 +7,9 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from labctl.checks.base import BaseCheck, NonEmpty, WorkspacePath
-from labctl.checks.documents import MAX_JSON_BYTES, Selector, parse_json, read_json, select
+from labctl.checks.documents import MAX_JSON_BYTES, Selector, brief, lacking, parse_json, read_json, select
 from labctl.checks.match import Match
-from labctl.checks.request import RequestFields, require_status
+from labctl.checks.request import RequestFields, require_status, why_it_broke
 from labctl.outcomes import CheckResult
 from labctl.target import Target
 
@@ -44,22 +44,16 @@ class JsonCheck(RequestFields, BaseCheck):
         unmet = self.match.unmet(value)
         name = f"{self.select} in {what}" if self.select else what
         if unmet:
-            message = f"{name} is {_brief(value)}; wanted {' and '.join(unmet)}"
+            seen = lacking(self.select, document, what) or f"{name} is {brief(value)}"
+            message = f"{seen}; wanted {' and '.join(unmet)}"
             return self.failed(message, expected=self.match.wanted(), actual=value)
-        return self.passed(f"{name} is {_brief(value)}", expected=self.match.wanted(), actual=value)
+        return self.passed(f"{name} is {brief(value)}", expected=self.match.wanted(), actual=value)
 
     def _document(self, target: Target) -> tuple[str, Any]:
         if self.service is None:
             path = str(self.file)
             return path, read_json(target, path)
-        asked = f"{self.method} {self.path}"
+        asked = self.asked()
         response = target.request(self.request_to(self.service, self.timeout, MAX_JSON_BYTES))
-        require_status(response, self.status, asked)
+        require_status(response, self.status, asked, why_it_broke(target, self.service, response, self.status))
         return f"the answer to {asked}", parse_json(response.body, f"the answer to {asked}")
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, list | dict):
-        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"

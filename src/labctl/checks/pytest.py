@@ -23,6 +23,7 @@ FOLDER = "LABCTL_CHECK"
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "KUBECONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PASSED_ON_PREFIXES = ("LABCTL_", "DOCKER_", "XDG_")
 _FINISHED = (0, 1)
+MAX_SHOWN = 5
 
 
 class PytestCheck(BaseCheck):
@@ -87,18 +88,27 @@ class PytestCheck(BaseCheck):
         ]
         places = ["-c", os.devnull, "--rootdir", self.lab, "--confcutdir", self.lab, "--import-mode=importlib"]
         node = f"{file}::{self.test}" if self.test else str(file)
-        return [*isolated, *places, "-q", "--tb=short", "--color=no", node]
+        # Plain asserts: what pytest finds out about the values is for authors, and may hold what a learner is to find.
+        return [*isolated, *places, "--assert=plain", "-q", "--tb=short", "--color=no", node]
 
     def _judged(self, tests: list[Mapping[str, str]]) -> CheckResult:
         failed = [test for test in tests if test["outcome"] == "fail"]
         errors = [test for test in tests if test["outcome"] == "error"]
         if errors and not failed:
-            raise CannotLook("; ".join(f"{test['test']}: {test['message']}" for test in errors))
-        seen = {test["test"]: test["message"] or test["outcome"] for test in tests}
+            raise CannotLook(_lines([f"{test['test']}: {test['message']}" for test in errors]))
         if not failed:
-            return self.passed(f"{len(tests)} test{'' if len(tests) == 1 else 's'} passed", actual=seen)
-        messages = [test["message"] for test in failed]
-        return self.failed("; ".join(messages[:3]), actual=seen)
+            return self.passed(f"{len(tests)} test{'' if len(tests) == 1 else 's'} passed")
+        seen = {"failed": len(failed), "of": len(tests)} if len(tests) > 1 else None
+        return self.failed(_lines([test["message"] for test in failed]), actual=seen)
+
+
+def _lines(messages: list[str]) -> str:
+    """One message whole; of several different ones the first line each, and how many more there are."""
+    different = list(dict.fromkeys(messages))
+    if len(different) == 1:
+        return different[0]
+    left = [f"… and {len(different) - MAX_SHOWN} more"] if len(different) > MAX_SHOWN else []
+    return "\n".join([*(message.partition("\n")[0] for message in different[:MAX_SHOWN]), *left])
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.errors import LabctlError
+from labctl.errors import LabctlError, NotFoundError
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.store.lock import is_locked, session_lock
 from labctl.store.records import Session, SessionState
 
 if TYPE_CHECKING:
-    from labctl.runtimes.base import Progress
+    from labctl.runtimes.base import Progress, Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +29,16 @@ class Collected:
 
 
 def extend(ctx: Context, session: Session, more_s: float) -> Session:
-    """The session with its end `more_s` seconds later; counted from now when it has already expired."""
-    base = max(session.expires_at or ctx.now(), ctx.now())
-    return ctx.store.put(replace(session, expires_at=base + timedelta(seconds=more_s)))
+    """The session with its end `more_s` seconds later; counted from now when it has already expired.
+
+    Raises NotFoundError when it ended meanwhile.
+    """
+    with session_lock(ctx.settings.home, session.id):
+        fresh = ctx.store.session(session.id)
+        if fresh is None or not fresh.live:
+            raise NotFoundError(f"{session.id} has ended", f"`labctl up {session.lab}` starts it again")
+        base = max(fresh.expires_at or ctx.now(), ctx.now())
+        return ctx.store.put(replace(fresh, expires_at=base + timedelta(seconds=more_s)))
 
 
 def down(
@@ -42,14 +50,14 @@ def down(
     waiting: Callable[[], None] = lambda: None,
 ) -> Session:
     """End the session and everything of it; the workspace stays, unless `purge`. Ending what is gone succeeds."""
+    workspace = Path(session.workspace)
+    if purge:
+        workspaces.check_purge(workspace, session.id)
     with session_lock(ctx.settings.home, session.id, waiting=waiting):
-        ctx.store.set_state(session, SessionState.STOPPING)
-        ctx.runtime(session.runtime).down(session.handle or {"session": session.id}, progress)
+        ended = _end(ctx, ctx.store.session(session.id) or session, progress)
         if purge:
-            workspaces.purge(Path(session.workspace))
-        return ctx.store.put(
-            replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail="")
-        )
+            workspaces.purge(workspace, session.id)
+    return ended
 
 
 def gc(ctx: Context, progress: Progress, *, dry_run: bool = False) -> list[Collected]:
@@ -57,37 +65,59 @@ def gc(ctx: Context, progress: Progress, *, dry_run: bool = False) -> list[Colle
     return [*_ending(ctx, progress, dry_run=dry_run), *_orphans(ctx, progress, dry_run=dry_run)]
 
 
+def _end(ctx: Context, session: Session, progress: Progress) -> Session:
+    """The session, ended. The caller holds its lock."""
+    ctx.store.set_state(session, SessionState.STOPPING)
+    ctx.runtime(session.runtime).down(session.handle or {"session": session.id}, progress)
+    return ctx.store.put(replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail=""))
+
+
 def _ending(ctx: Context, progress: Progress, *, dry_run: bool) -> list[Collected]:
     found = []
     for session in ctx.store.sessions(live=True):
-        interrupted = session.state is SessionState.STOPPING and not is_locked(ctx.settings.home, session.id)
-        if session.expired(ctx.now()):
-            why = f"expired at {session.expires_at:%Y-%m-%d %H:%M} UTC"
-        elif interrupted:
-            why = "its `down` was interrupted"
-        else:
-            continue
-        problem = "" if dry_run else _problem(lambda session=session: down(ctx, session, progress))  # type: ignore[misc]
-        found.append(Collected(session=session.id, why=why, problem=problem))
+        why = _why_ended(ctx, session)
+        if why and not is_locked(ctx.settings.home, session.id):
+            problem = "" if dry_run else _problem(partial(_end_if_due, ctx, session.id, progress))
+            found.append(Collected(session=session.id, why=why, problem=problem))
     return found
+
+
+def _end_if_due(ctx: Context, id: str, progress: Progress) -> None:
+    """What was due when we looked may have been extended or started again while another session was being ended."""
+    with session_lock(ctx.settings.home, id):
+        session = ctx.store.session(id)
+        if session and _why_ended(ctx, session):
+            _end(ctx, session, progress)
+
+
+def _why_ended(ctx: Context, session: Session) -> str:
+    if session.expired(ctx.now()):
+        return f"expired at {session.expires_at:%Y-%m-%d %H:%M} UTC"
+    return "its `down` was interrupted" if session.state is SessionState.STOPPING else ""
 
 
 def _orphans(ctx: Context, progress: Progress, *, dry_run: bool) -> list[Collected]:
-    runtime = (
-        ctx.runtime("local")
-        if ctx.settings.runtime not in ("docker", "kubernetes")
-        else ctx.runtime(ctx.settings.runtime)
-    )
-    owned = {session.id for session in ctx.store.sessions(live=True)}
-    orphans: dict[str, list[str]] = {}
+    runtime = ctx.runtime(ctx.settings.runtime)
+    things: dict[str, list[str]] = {}
     for remain in runtime.remains():
-        if remain.session not in owned and not is_locked(ctx.settings.home, remain.session):
-            orphans.setdefault(remain.session, []).append(remain.what)
+        if _is_orphan(ctx, remain.session) and not is_locked(ctx.settings.home, remain.session):
+            things.setdefault(remain.session, []).append(remain.what)
     found = []
-    for session, things in orphans.items():
-        problem = "" if dry_run else _problem(lambda session=session: runtime.down({"session": session}, progress))  # type: ignore[misc]
-        found.append(Collected(session=session, why=f"no session owns {', '.join(things)}", problem=problem))
+    for session, what in things.items():
+        problem = "" if dry_run else _problem(partial(_end_orphan, ctx, runtime, session, progress))
+        found.append(Collected(session=session, why=f"no session owns {', '.join(what)}", problem=problem))
     return found
+
+
+def _end_orphan(ctx: Context, runtime: Runtime, id: str, progress: Progress) -> None:
+    with session_lock(ctx.settings.home, id):
+        if _is_orphan(ctx, id):
+            runtime.down({"session": id}, progress)
+
+
+def _is_orphan(ctx: Context, id: str) -> bool:
+    session = ctx.store.session(id)
+    return session is None or not session.live
 
 
 def _problem(action: Callable[[], object]) -> str:
@@ -96,4 +126,6 @@ def _problem(action: Callable[[], object]) -> str:
         action()
     except LabctlError as error:
         return error.what
+    except OSError as error:
+        return str(error)
     return ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from labctl.errors import NotFoundError, UsageError
 from labctl.labs import catalog
+from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
-from labctl.sessions.workspace import MARKER
 from labctl.store.records import Session
 
 
@@ -22,7 +21,7 @@ def find(ctx: Context, lab: str | None, learner: str | None = None) -> Session:
     live = ctx.store.sessions(live=True)
     if lab is None:
         return _by_place(live)
-    name = Path(lab).name
+    name = Path(lab).absolute().name
     matching = [session for session in live if session.id == lab or session.lab == name]
     matching = [session for session in matching if learner in (None, session.learner)]
     own = [session for session in matching if session.learner == ctx.settings.learner]
@@ -48,10 +47,7 @@ def _by_place(live: Sequence[Session]) -> Session:
 
 def _of_folder(folder: Path) -> str | None:
     """The session whose workspace holds `folder`, by the mark that `up` left there; None outside of workspaces."""
-    for place in (folder, *folder.parents):
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            return (place / MARKER).read_text(encoding="utf-8")[:200].strip()
-    return None
+    return next((found for place in (folder, *folder.parents) if (found := workspaces.owner(place))), None)
 
 
 def _only(sessions: Sequence[Session]) -> Session:

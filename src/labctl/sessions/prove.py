@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from labctl.errors import EngineError
 from labctl.labs.answers import NOT_COPIED, Answer, mutants, solution
 from labctl.labs.lab import Lab, load, load_folder
+from labctl.names import session_id
 from labctl.outcomes import Outcome, Report
 from labctl.runtimes.base import Progress, Step
 from labctl.sessions import workspace as workspaces
@@ -80,6 +84,7 @@ def prove(
     The starter must pass no criterion, a mutant all but those it names, the solution every one, twice.
     """
     lab = load(lab_name, ctx.settings.labs)
+    _end_leftovers(ctx, progress)
     rounds: list[Round] = []
 
     def judge(name: str, session: Session, fails: frozenset[str]) -> None:
@@ -87,38 +92,42 @@ def prove(
         on_round(rounds[-1])
 
     everything = frozenset(criterion.id for criterion in lab.spec.criteria)
-    with _fresh(ctx, lab_name, runtime, profile, progress) as session:
+    with _fresh(ctx, lab, runtime, profile, progress) as session:
         judge("starter", session, everything)
         apply(ctx, session, solution(lab), progress)
         judge("solution", session, frozenset())
     for mutant in mutants(lab):
-        with _fresh(ctx, lab_name, runtime, profile, progress) as session:
+        with _fresh(ctx, lab, runtime, profile, progress) as session:
             apply(ctx, session, mutant, progress)
             judge(f"mutant {mutant.name}", session, mutant.fails)
-    with _fresh(ctx, lab_name, runtime, profile, progress) as session:
+    with _fresh(ctx, lab, runtime, profile, progress) as session:
         apply(ctx, session, solution(lab), progress)
         judge("solution again", session, frozenset())
     return rounds
 
 
 @contextmanager
-def _fresh(ctx: Context, lab: str, runtime: str | None, profile: str | None, progress: Progress) -> Iterator[Session]:
+def _fresh(ctx: Context, lab: Lab, runtime: str | None, profile: str | None, progress: Progress) -> Iterator[Session]:
     """A session of its own, with a workspace of its own, ended whatever happens."""
     with tempfile.TemporaryDirectory(prefix="labctl-test-") as folder:
         place = Path(folder) / "workspace"
+        learner = f"{TEST_LEARNER}-{os.getpid()}"  # two tests of one lab at once do not meet
         request = UpRequest(
-            lab=lab, learner=TEST_LEARNER, runtime=runtime, profile=profile, workspace=place, ttl_s=TEST_TTL_S
+            lab=str(lab.path), learner=learner, runtime=runtime, profile=profile, workspace=place, ttl_s=TEST_TTL_S
         )
-        _end_leftover(ctx, lab, progress)
         try:
             yield up(ctx, request, progress).session
         finally:
-            _end_leftover(ctx, lab, progress)
+            session = ctx.store.session(session_id(lab.id, learner))
+            if session and session.live:
+                down(ctx, session, progress)
 
 
-def _end_leftover(ctx: Context, lab: str, progress: Progress) -> None:
+def _end_leftovers(ctx: Context, progress: Progress) -> None:
+    """What a test left behind that was killed: its learner bears the number of a process that is no more."""
     for session in ctx.store.sessions(live=True):
-        if session.learner == TEST_LEARNER and session.lab == Path(lab).name:
+        head, _, pid = session.learner.rpartition("-")
+        if head == TEST_LEARNER and not psutil.pid_exists(int(pid)):
             down(ctx, session, progress)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.errors import PreflightError
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.store.lock import session_lock
@@ -26,4 +27,8 @@ def reset(ctx: Context, session: Session, files: list[str]) -> Reset:
     with session_lock(ctx.settings.home, session.id):
         workspaces.check(lab, files)
         copy = workspaces.keep_copy(place, ctx.now())
-        return Reset(copy=copy, restored=tuple(workspaces.restore(lab, place, files)))
+        try:
+            restored = workspaces.restore(lab, place, files)
+        except OSError as error:
+            raise PreflightError(f"{place} cannot be reset: {error}", f"your work is kept in {copy}") from error
+        return Reset(copy=copy, restored=tuple(restored))

@@ -15,6 +15,7 @@ from labctl.labs.digest import fingerprint
 from labctl.names import session_id
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
+from labctl.sessions.place import check_place
 from labctl.sessions.view import SessionView, view, with_changes
 from labctl.store.lock import session_lock
 from labctl.store.records import Session, SessionState, iso
@@ -87,6 +88,7 @@ def prepare(ctx: Context, request: UpRequest) -> Prepared:
     runtime = ctx.runtime(_runtime_name(ctx, request, live))
     lab = labs.load_folder(folder)
     workspace = _workspace(ctx, request, before, lab.id)
+    check_place(ctx, workspace, folder, session_id(lab.id, request.learner))
     profile, allocation = _size(ctx, request, live, lab, runtime)
     layout = runtime.layout(lab, session_id(lab.id, request.learner), workspace)
     made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
@@ -96,7 +98,7 @@ def prepare(ctx: Context, request: UpRequest) -> Prepared:
 
 def changes(prepared: Prepared) -> list[str]:
     """What `up` would do now, in words; empty when the session already runs as planned."""
-    starter = [] if (prepared.workspace / workspaces.MARKER).is_file() else [f"make the workspace {prepared.workspace}"]
+    starter = [] if workspaces.owner(prepared.workspace) else [f"make the workspace {prepared.workspace}"]
     return starter + prepared.runtime.changes(prepared.plan)
 
 
@@ -107,7 +109,7 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
         return None
     same_runtime = request.runtime in (None, session.runtime)
     same_profile = request.profile in (None, session.profile)
-    same_place = request.workspace is None or request.workspace.absolute() == Path(session.workspace)
+    same_place = request.workspace is None or request.workspace.expanduser().resolve() == Path(session.workspace)
     if not (same_runtime and same_profile and same_place and request.ttl_s is None):
         return None
     now = _fingerprint(folder, session.runtime, session.profile, Path(session.workspace))
@@ -165,7 +167,7 @@ def _record(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
 def _runtime_name(ctx: Context, request: UpRequest, live: Session | None) -> str:
     if live and request.runtime not in (None, live.runtime):
         raise UsageError(
-            f"{live.id} runs on {live.runtime}, not {request.runtime}", f"end it first: `labctl down {live.lab}`"
+            f"{live.id} runs on {live.runtime}, not {request.runtime}", f"end it first: `labctl down {live.id}`"
         )
     return live.runtime if live else request.runtime or ctx.settings.runtime
 
@@ -176,9 +178,9 @@ def _workspace(ctx: Context, request: UpRequest, before: Session | None, lab: st
             return Path(before.workspace)
         name = lab if request.learner == ctx.settings.learner else f"{lab}@{request.learner}"
         return ctx.settings.workspaces / name
-    chosen = request.workspace.expanduser().absolute()
+    chosen = request.workspace.expanduser().resolve()
     if before and before.live and chosen != Path(before.workspace):
-        raise UsageError(f"{before.id} already works in {before.workspace}", f"end it first: `labctl down {lab}`")
+        raise UsageError(f"{before.id} already works in {before.workspace}", f"end it first: `labctl down {before.id}`")
     return chosen
 
 

@@ -45,24 +45,24 @@ class SessionView:
         }
 
 
-def view(ctx: Context, session: Session, *, probe: bool = True) -> SessionView:
+def view(ctx: Context, session: Session) -> SessionView:
     """`session` as its engine sees it now. An engine that cannot be asked becomes a note, not an error."""
     if not session.live:
         return SessionView(session=session)
     try:
-        services = tuple(ctx.runtime(session.runtime).state(session.handle, probe=probe)) if session.handle else ()
+        services = tuple(ctx.runtime(session.runtime).state(session.handle)) if session.handle else ()
     except LabctlError as error:
         return SessionView(session=session, note=error.what)
     return SessionView(session=session, services=services, note=_note(ctx, session))
 
 
-def views(ctx: Context, sessions: Sequence[Session], *, probe: bool = True) -> list[SessionView]:
+def views(ctx: Context, sessions: Sequence[Session]) -> list[SessionView]:
     """`view` of each session, asked at the same time."""
     live = [session for session in sessions if session.live]
     if len(live) <= 1:
-        return [view(ctx, session, probe=probe) for session in sessions]
+        return [view(ctx, session) for session in sessions]
     with ThreadPoolExecutor(max_workers=min(MAX_ASKED_AT_ONCE, len(live))) as pool:
-        return list(pool.map(lambda session: view(ctx, session, probe=probe), sessions))
+        return list(pool.map(lambda session: view(ctx, session), sessions))
 
 
 def with_changes(view: SessionView, changed: Sequence[str]) -> SessionView:

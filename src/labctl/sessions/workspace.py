@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from labctl.errors import NotFoundError, PreflightError, UsageError
 
 MARKER = ".labctl"
+_ADOPTED = "adopted"
 
 
 def starter(lab: Path) -> dict[str, Path]:
@@ -21,22 +22,30 @@ def starter(lab: Path) -> dict[str, Path]:
     return instructions | files
 
 
+def owner(workspace: Path) -> str | None:
+    """The session that `workspace` was made for, by the mark that `create` left in it; None without one."""
+    return _marked(workspace)[0]
+
+
 def create(lab: Path, workspace: Path, session: str) -> bool:
     """Make the workspace from the lab's starter unless it is there; whether it was made.
 
-    A folder that already has files keeps them all: only what is missing from the starter is added, once.
-    Raises PreflightError when the place cannot be written.
+    A folder that already has files keeps them all: only what is missing from the starter is added, once, and the folder is
+    marked as adopted, so that `purge` leaves it alone. Raises PreflightError when the place cannot be written, belongs to
+    another session, or has something in the way of the starter's folders.
     """
-    marker = workspace / MARKER
-    if marker.is_file():
+    marked = owner(workspace)
+    if marked == session:
         return False
+    if marked is not None:
+        raise PreflightError(f"{workspace} is the workspace of {marked}", "choose another: --workspace DIR")
     try:
         workspace.parent.mkdir(parents=True, exist_ok=True)
         if not workspace.exists():
             _create_whole(starter(lab), workspace, session)
         else:
             _add_missing(starter(lab), workspace)
-            marker.write_text(session)
+            (workspace / MARKER).write_text(f"{session}\n{_ADOPTED}\n", encoding="utf-8")
     except (PermissionError, NotADirectoryError) as error:
         raise PreflightError(
             f"the workspace {workspace} cannot be written: {error.strerror}", "choose another: --workspace DIR"
@@ -45,11 +54,22 @@ def create(lab: Path, workspace: Path, session: str) -> bool:
 
 
 def keep_copy(workspace: Path, now: datetime) -> Path:
-    """A dated copy of the whole workspace beside it, complete or not there at all."""
+    """A dated copy of the whole workspace beside it, complete or not there at all. Raises NotFoundError, PreflightError."""
+    if not workspace.is_dir():
+        raise NotFoundError(f"the workspace {workspace} is gone", "`labctl up LAB` makes it anew")
     copy = _free(workspace.with_name(f"{workspace.name}.{now:%Y-%m-%d-%H%M%S}"))
     partial = Path(tempfile.mkdtemp(prefix=f".{workspace.name}.", dir=workspace.parent))
-    shutil.copytree(workspace, partial, symlinks=True, dirs_exist_ok=True, ignore=_unreadable)
-    partial.rename(copy)
+    try:
+        shutil.copytree(workspace, partial, symlinks=True, dirs_exist_ok=True, ignore=_without_content)
+        partial.rename(copy)
+    except shutil.Error as error:
+        _remove_tree(partial)
+        raise PreflightError(
+            f"{workspace} cannot be copied: {error.args[0][0][2]}", "mend its permissions first"
+        ) from error
+    except BaseException:
+        _remove_tree(partial)
+        raise
     return copy
 
 
@@ -83,15 +103,20 @@ def overlay(folder: Path, workspace: Path, leave_out: frozenset[str]) -> list[st
     return names
 
 
-def purge(workspace: Path) -> None:
-    """Delete the workspace. Raises UsageError for a folder that labctl did not make."""
-    if not workspace.exists():
-        return
-    if not (workspace / MARKER).is_file() or workspace in (Path.home(), Path("/")):
+def check_purge(workspace: Path, session: str) -> None:
+    """Raises UsageError unless `workspace` was made by labctl for `session`, or is gone."""
+    marked, adopted = _marked(workspace)
+    if workspace.exists() and (marked != session or adopted or workspace.is_symlink()):
         raise UsageError(
             f"{workspace} was not made by labctl, so it is not deleted", "delete it yourself if you are sure"
         )
-    shutil.rmtree(workspace)
+
+
+def purge(workspace: Path, session: str) -> None:
+    """Delete the workspace. Raises UsageError for a folder that labctl did not make."""
+    check_purge(workspace, session)
+    if workspace.exists():
+        _remove_tree(workspace)
 
 
 def _create_whole(files: Mapping[str, Path], workspace: Path, session: str) -> None:
@@ -100,18 +125,38 @@ def _create_whole(files: Mapping[str, Path], workspace: Path, session: str) -> N
     try:
         for name, source in files.items():
             _put(source, partial, name)
-        (partial / MARKER).write_text(session)
+        (partial / MARKER).write_text(f"{session}\n", encoding="utf-8")
         partial.chmod(0o755)
         partial.rename(workspace)
     except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove_tree(partial)
         raise
 
 
 def _add_missing(files: Mapping[str, Path], workspace: Path) -> None:
-    for name, source in files.items():
-        if not (workspace / name).exists():
-            _put(source, workspace, name)
+    missing = {name: source for name, source in files.items() if not os.path.lexists(workspace / name)}
+    for name in missing:
+        _check_way(workspace, PurePosixPath(name))
+    for name, source in missing.items():
+        _put(source, workspace, name)
+
+
+def _check_way(workspace: Path, name: PurePosixPath) -> None:
+    for parent in name.parents:
+        place = workspace / parent
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise PreflightError(
+                f"{place} is in the way: the starter has a folder there", "move it, or choose another --workspace DIR"
+            )
+
+
+def _marked(workspace: Path) -> tuple[str | None, bool]:
+    """The session named by the mark, and whether the folder was there before labctl came."""
+    try:
+        lines = (workspace / MARKER).read_text(encoding="utf-8", errors="replace")[:200].splitlines()
+    except OSError:
+        return None, False
+    return (lines[0].strip() if lines else ""), _ADOPTED in lines[1:]
 
 
 def _put(source: Path, workspace: Path, name: str) -> None:
@@ -150,9 +195,21 @@ def _empty(workspace: Path) -> None:
         if entry.name == MARKER:
             continue
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            _remove_tree(entry)
         else:
             entry.unlink()
+
+
+def _remove_tree(folder: Path) -> None:
+    """Delete a folder and all below it, also what its owner has made read-only, as caches of packages are."""
+
+    def unlock(function: Callable[..., object], path: str, _info: object) -> None:
+        Path(path).parent.chmod(0o700)
+        if Path(path).is_dir() and not Path(path).is_symlink():
+            Path(path).chmod(0o700)
+        function(path)
+
+    shutil.rmtree(folder, onerror=unlock)
 
 
 def _relative_files(folder: Path) -> list[str]:
@@ -162,7 +219,7 @@ def _relative_files(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in found]
 
 
-def _unreadable(folder: str, names: list[str]) -> list[str]:
+def _without_content(folder: str, names: list[str]) -> list[str]:
     """Sockets, pipes and devices have no content to keep."""
     return [name for name in names if not _has_content(Path(folder) / name)]
 

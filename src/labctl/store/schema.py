@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from labctl.errors import EngineError
 from labctl.store.url import sqlite_path
+from labctl.store.version import VERSION, check
 
-VERSION = 1
 metadata = sa.MetaData()
 
 meta = sa.Table(
@@ -79,11 +79,7 @@ def _upgrade(connection: sa.Connection) -> None:
         connection.execute(meta.insert().values(key="version", value=str(VERSION)))
         return
     found = int(connection.execute(sa.select(meta.c.value).where(meta.c.key == "version")).scalar_one())
-    if found > VERSION:
-        raise EngineError(
-            f"the database has schema version {found}; this labctl knows {VERSION}",
-            "upgrade labctl, or point LABCTL_HOME at another folder",
-        )
+    check(found)
     for version in range(found, VERSION):
         UPGRADES[version](connection)
     connection.execute(meta.update().where(meta.c.key == "version").values(value=str(VERSION)))

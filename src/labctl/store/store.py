@@ -7,15 +7,15 @@ their work. The queries are the same text for both.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError
 from labctl.settings import Settings
+from labctl.store import reading
 from labctl.store.records import Progress, Session, SessionState, iso, moment
 from labctl.store.url import database_url, sqlite_path
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _ONE = "SELECT * FROM sessions WHERE id = :id"
 _ALL = "SELECT * FROM sessions ORDER BY created_at, id"
 _LIVE = "SELECT * FROM sessions WHERE state <> 'STOPPED' ORDER BY created_at, id"
-_PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score ORDER BY lab"
+_PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score"
 _REPORTS = "SELECT body FROM reports WHERE session = :session ORDER BY id DESC LIMIT :limit"
 
 
@@ -48,8 +48,12 @@ class Store:
         return [_session(row) for row in self._read(_LIVE if live else _ALL, {})]
 
     def progress(self, learner: str) -> dict[str, Progress]:
-        """Best score of each lab that this learner has verified."""
-        return {row["lab"]: Progress(**row) for row in self._read(_PROGRESS, {"learner": learner})}
+        """Best share of the points of each lab that this learner has verified; a lab's points may have changed since."""
+        attempts = sorted(
+            (Progress(**row) for row in self._read(_PROGRESS, {"learner": learner})),
+            key=lambda best: best.score / max(1, best.max_score),
+        )
+        return {best.lab: best for best in attempts}
 
     def reports(self, session: str, *, limit: int = 20) -> list[dict[str, Any]]:
         """The latest reports of a session as JSON values, newest first."""
@@ -82,19 +86,7 @@ class Store:
         if path is None:
             with self._write() as (connection, schema):
                 return [dict(row) for row in connection.execute(schema.sa.text(query), dict(values)).mappings()]
-        if not path.exists():
-            return []
-        try:
-            with closing(sqlite3.connect(path, timeout=30)) as connection:
-                connection.row_factory = sqlite3.Row
-                return [dict(row) for row in connection.execute(query, dict(values))]
-        except sqlite3.Error as error:
-            if "no such table" in str(error):  # an interrupted first run
-                return []
-            raise EngineError(
-                f"the database {path} cannot be read: {error}",
-                "move it aside and run the command again; sessions are found again by `labctl gc`",
-            ) from error
+        return reading.rows(path, query, values)
 
     @contextmanager
     def _write(self) -> Iterator[tuple[sa.Connection, ModuleType]]:
@@ -106,6 +98,16 @@ class Store:
 
 
 def _session(row: Mapping[str, Any]) -> Session:
+    try:
+        return _parsed(row)
+    except (KeyError, ValueError, TypeError) as error:
+        raise EngineError(
+            f"the database has a session that this labctl cannot read: {error!r}",
+            "upgrade labctl, or move the database aside; sessions are found again by `labctl gc`",
+        ) from error
+
+
+def _parsed(row: Mapping[str, Any]) -> Session:
     values = {field.name: row[field.name] for field in fields(Session)}
     values["state"] = SessionState(row["state"])
     values["created_at"] = moment(row["created_at"])

@@ -118,6 +118,21 @@ def test_binary_output_is_decoded_with_marks(target: FakeTarget, check_of: Check
     assert (result.outcome, result.actual["stdout"]) == (Outcome.PASS, "ok \ufffd␀")
 
 
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import sys; print('12 of 40'); sys.exit('there is no out/full yet\\n')", "there is no out/full yet"),
+        ("print('first'); print('12 of 40\\n'); raise SystemExit(1)", "12 of 40"),
+        ("{}['loss']", "KeyError: 'loss'"),
+    ],
+)
+def test_a_command_that_fails_says_why_in_its_last_line(
+    target: FakeTarget, check_of: CheckOf, program: str, message: str
+) -> None:
+    result = check_of("command", **python(program)).run(target)
+    assert result.message.endswith(f" ended with 1; wanted exit code 0: {message}")
+
+
 def test_lines_of_a_log_are_counted(tmp_path: Path, check_of: CheckOf) -> None:
     log = "start\nINFO POST /predict 200\nINFO POST /predict 422\n"
     target = FakeTarget(folder=tmp_path, service_logs={"api": log})

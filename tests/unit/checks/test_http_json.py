@@ -113,14 +113,75 @@ def test_a_cut_answer_is_not_taken_for_the_whole(tmp_path: Path, check_of: Check
         (b"[" + b"0," * (9 * 1024 * 1024) + b"0]", "larger than"),
         (b'{"loss": null}', "null"),
         (b'{"loss": "low"}', "'low'"),
-        (b"[]", "null"),
+        (b"[]", "run.json is [], which has no `loss`"),
+        (b'{"los": 1, "step": 2}', "run.json has no `loss`; it has los, step; wanted < 1"),
+        (b"{}", "run.json has no `loss`; it has nothing"),
     ],
-    ids=["cut", "empty", "nan", "infinity", "binary", "digits", "deep", "huge", "null", "word", "list"],
+    ids=[
+        "cut",
+        "empty",
+        "nan",
+        "infinity",
+        "binary",
+        "digits",
+        "deep",
+        "huge",
+        "null",
+        "word",
+        "list",
+        "other",
+        "none",
+    ],
 )
 def test_a_bad_file_fails_with_its_reason(target: FakeTarget, check_of: CheckOf, content: bytes, why: str) -> None:
     (target.folder / "run.json").write_bytes(content)
     result = check_of("json", file="run.json", select="loss", match={"lt": 1}).run(target)
     assert (result.outcome, why in result.message) == (Outcome.FAIL, True), result.message
+
+
+def test_the_request_is_named_with_its_body_cut_and_visible(tmp_path: Path, check_of: CheckOf) -> None:
+    target = serving(tmp_path, {("api", "POST", "/analyze"): answer({"label": 1})})
+    ask: dict[str, Any] = {"service": "api", "path": "/analyze", "method": "POST", "status": 422}
+    blank = check_of("http", **ask, json={"text": " \n\t\x1b\u2028"}).run(target)
+    assert blank.message == ('POST /analyze {"text": " \\n\\t\\u001b\\u2028"} answered 200; wanted status 422')
+    long = check_of("http", **ask, json={"text": ["nice " * 400]}).run(target)
+    assert 'POST /analyze {"text": ["nice nice nice nice … (2000 characters)"]} answered' in long.message
+    raw = check_of("http", **ask, body="text=\r" + "x" * 100).run(target)
+    assert f"POST /analyze text=\\r{'x' * 53}… answered 200" in raw.message
+
+
+def test_a_crash_is_shown_with_the_end_of_the_services_log(tmp_path: Path, check_of: CheckOf) -> None:
+    broken = {("api", "GET", "/"): answer({}, status=500)}
+    log = "started\n\nTraceback (most recent call last):\n  File app.py\n\nKeyError: 'text'\n"
+    target = FakeTarget(folder=tmp_path, answers=broken, service_logs={"api": log})
+    tail = "\nthe log of api ends with:\n  Traceback (most recent call last):\n    File app.py\n  KeyError: 'text'"
+    result = check_of("http", service="api", status=[404, 422]).run(target)
+    assert result.message == f"GET / answered 500; wanted status 404 or 422{tail}"
+    assert check_of("json", service="api", match={"equals": 1}).run(target).message.endswith(tail)
+    assert "log" not in check_of("http", service="api", status=503).run(target).message
+    without = FakeTarget(folder=tmp_path, answers=broken)
+    assert check_of("http", service="api").run(without).message == "GET / answered 500; wanted status 200"
+
+
+@pytest.mark.parametrize(
+    ("select", "why"),
+    [
+        ("data[].id", '[].id in run.json is ["base"]; wanted equal to 1'),
+        ("data[0].name", "data[0] in run.json has no `name`; it has id, size; wanted equal to 1"),
+        ("data[0].size", "data[0].size in run.json is null; wanted equal to 1"),
+        ("data[0].id.x", "data[0].id in run.json is 'base', which has no `x`; wanted equal to 1"),
+        ("data[7].id", "data[7] in run.json is null, which has no `id`; wanted equal to 1"),
+    ],
+)
+def test_what_is_there_instead_is_shown(target: FakeTarget, check_of: CheckOf, select: str, why: str) -> None:
+    (target.folder / "run.json").write_text('{"data": [{"id": "base", "size": null}]}')
+    assert check_of("json", file="run.json", select=select, match={"equals": 1}).run(target).message.endswith(why)
+
+
+def test_a_long_list_is_counted_instead_of_shown(target: FakeTarget, check_of: CheckOf) -> None:
+    (target.folder / "run.json").write_text(json.dumps(list(range(300))))
+    result = check_of("json", file="run.json", match={"max_length": 5}).run(target)
+    assert result.message == "run.json is a list of 300; wanted at most 5 long"
 
 
 def test_a_selection_that_does_not_fit_the_value_fails(target: FakeTarget, check_of: CheckOf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -247,3 +248,133 @@ def test_two_learners_have_a_session_each(ctx: Context, request_up: UpRequest) -
     assert bob.workspace.endswith("small-lab@bob")
     assert find(ctx, "small-lab").learner == "ada"
     assert find(ctx, "small-lab", "bob") == bob
+
+
+def test_a_learners_file_in_the_way_of_the_starter_stays(ctx: Context, write_lab: WriteLab, home: Path) -> None:
+    write_lab(**{"workspace/src/app.py": "starter"})
+    (home / "mine").mkdir()
+    (home / "mine" / "src").write_text("MY WORK")
+    with pytest.raises(PreflightError, match="is in the way"):
+        up(ctx, UpRequest(lab="small-lab", learner="ada", workspace=home / "mine"), quiet)
+    assert (home / "mine" / "src").read_text() == "MY WORK"
+    (home / "linked").mkdir()
+    (home / "linked" / "src").symlink_to("../elsewhere")
+    with pytest.raises(PreflightError, match="is in the way"):
+        up(ctx, UpRequest(lab="small-lab", learner="ada", workspace=home / "linked"), quiet)
+    assert (home / "linked" / "src").is_symlink()
+
+
+def test_places_that_hold_more_than_the_learners_work_are_refused(
+    ctx: Context, request_up: UpRequest, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(home / "user"))
+    (home / "user" / "deep").mkdir(parents=True)
+    other = up(ctx, replace(request_up, learner="bob"), quiet).session
+    places = [
+        Path("/"),
+        home / "user",
+        home,
+        ctx.settings.home,
+        ctx.settings.home / "sessions",
+        home / "labs" / "small-lab",
+        home / "labs" / "small-lab" / "inner",
+        Path(other.workspace),
+        Path(other.workspace) / "inner",
+        Path(other.workspace).parent,
+    ]
+    for place in places:
+        with pytest.raises(PreflightError, match="cannot be a workspace"):
+            up(ctx, replace(request_up, workspace=place), quiet)
+    assert up(ctx, replace(request_up, workspace=home / "user" / "deep"), quiet).session.state is SessionState.RUNNING
+
+
+def test_the_workspace_of_an_ended_session_of_somebody_else_is_refused(ctx: Context, request_up: UpRequest) -> None:
+    other = up(ctx, replace(request_up, learner="bob"), quiet).session
+    down(ctx, other, quiet)
+    with pytest.raises(PreflightError, match="is the workspace of small-lab--bob"):
+        up(ctx, replace(request_up, workspace=Path(other.workspace)), quiet)
+
+
+def test_purge_leaves_a_folder_that_was_there_before(ctx: Context, request_up: UpRequest, home: Path) -> None:
+    (home / "thesis").mkdir()
+    (home / "thesis" / "thesis.tex").write_text("years")
+    session = up(ctx, replace(request_up, workspace=home / "thesis"), quiet).session
+    with pytest.raises(UsageError, match="was not made by labctl"):
+        down(ctx, session, quiet, purge=True)
+    assert find(ctx, "small-lab").state is SessionState.RUNNING
+    assert (home / "thesis" / "thesis.tex").read_text() == "years"
+
+
+def test_read_only_folders_are_reset_and_purged(ctx: Context, request_up: UpRequest) -> None:
+    session = up(ctx, request_up, quiet).session
+    cache = Path(session.workspace) / "cache"
+    cache.mkdir()
+    (cache / "file").write_text("x")
+    cache.chmod(0o555)
+    copy = reset(ctx, session, []).copy
+    assert not cache.exists()
+    (copy / "cache").chmod(0o755)
+    cache.mkdir()
+    (cache / "file").write_text("x")
+    cache.chmod(0o555)
+    down(ctx, session, quiet, purge=True)
+    assert not Path(session.workspace).exists()
+
+
+def test_a_workspace_that_is_gone_is_told_and_made_anew(ctx: Context, request_up: UpRequest) -> None:
+    session = up(ctx, request_up, quiet).session
+    shutil.rmtree(session.workspace)
+    with pytest.raises(NotFoundError, match="is gone"):
+        reset(ctx, session, [])
+    assert list(Path(session.workspace).parent.iterdir()) == []
+    assert up(ctx, request_up, quiet).changed == ("workspace",)
+
+
+def test_extend_of_an_ended_session_does_not_revive_it(ctx: Context, request_up: UpRequest) -> None:
+    session = up(ctx, request_up, quiet).session
+    down(ctx, session, quiet)
+    with pytest.raises(NotFoundError, match="has ended"):
+        extend(ctx, session, 3600.0)
+    assert ctx.store.sessions(live=True) == []
+
+
+def test_gc_leaves_a_session_that_was_extended_while_it_ended_another(
+    ctx: Context, request_up: UpRequest, clock: Clock, engine: FakeRuntime
+) -> None:
+    first = up(ctx, replace(request_up, ttl_s=3600.0), quiet).session
+    second = up(ctx, replace(request_up, learner="bob", ttl_s=3600.0), quiet).session
+    clock.advance(hours=2)
+
+    def meanwhile(_step: object) -> None:
+        if first.id not in engine.running and find(ctx, second.id).expired(clock()):
+            extend(ctx, second, 7200.0)
+
+    gc(ctx, meanwhile)
+    assert [each.id for each in ctx.store.sessions(live=True)] == [second.id]
+    assert list(engine.running) == [second.id]
+
+
+def test_gc_leaves_an_orphan_that_became_a_session_meanwhile(
+    ctx: Context, request_up: UpRequest, engine: FakeRuntime
+) -> None:
+    engine.running["a-lost--bob"] = {}
+    engine.running["small-lab--ada"] = {}
+
+    def meanwhile(_step: object) -> None:
+        if "a-lost--bob" not in engine.running and not ctx.store.sessions(live=True):
+            up(ctx, request_up, quiet)
+
+    gc(ctx, meanwhile)
+    assert list(engine.running) == ["small-lab--ada"]
+
+
+def test_the_folder_of_an_ended_session_says_so(
+    ctx: Context, request_up: UpRequest, write_lab: WriteLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = up(ctx, request_up, quiet).session
+    write_lab("other-lab")
+    up(ctx, UpRequest(lab="other-lab", learner="ada"), quiet)
+    down(ctx, session, quiet)
+    monkeypatch.chdir(session.workspace)
+    with pytest.raises(NotFoundError, match="small-lab--ada, whose workspace this is, is not running"):
+        find(ctx, None)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,10 +90,6 @@ def test_progress_is_the_best_of_all_attempts(chosen: Settings) -> None:
     assert [each["score"] for each in store.reports("lab--ada")] == [4, 10, 0]
 
 
-def test_a_report_comes_back_from_its_json() -> None:
-    assert Report.from_json(report(4).to_json()) == report(4)
-
-
 def test_many_processes_write_at_once_and_nothing_is_lost(chosen: Settings, home: Path) -> None:
     program = (
         "import sys; from labctl import settings; from labctl.store.store import Store;"
@@ -111,11 +108,12 @@ def test_many_processes_write_at_once_and_nothing_is_lost(chosen: Settings, home
 
 def test_a_newer_database_is_refused_and_left_alone(chosen: Settings) -> None:
     Store(chosen).put(session())
-    with sqlite3.connect(chosen.home / "labctl.db") as connection:
+    with closing(sqlite3.connect(chosen.home / "labctl.db")) as connection, connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
     with pytest.raises(EngineError, match="schema version 99; this labctl knows 1"):
         Store(chosen).put(session("another"))
-    assert len(Store(chosen).sessions()) == 1
+    with pytest.raises(EngineError, match="schema version 99"):
+        Store(chosen).sessions()
 
 
 def test_a_damaged_database_is_one_clear_error(chosen: Settings) -> None:
@@ -149,3 +147,28 @@ def test_the_lock_of_a_session_is_freed_when_its_holder_is_killed(chosen: Settin
     waited: list[bool] = []
     with session_lock(chosen.home, "lab--ada", waiting=lambda: waited.append(True)):
         assert waited == []
+
+
+def test_a_state_that_is_not_known_is_one_clear_error(chosen: Settings) -> None:
+    Store(chosen).put(session())
+    with closing(sqlite3.connect(chosen.home / "labctl.db")) as connection, connection:
+        connection.execute("UPDATE sessions SET state = 'PAUSED'")
+    with pytest.raises(EngineError, match="cannot read: ValueError"):
+        Store(chosen).sessions()
+
+
+def test_points_that_changed_do_not_hide_a_pass(chosen: Settings) -> None:
+    store = Store(chosen)
+    store.add_report(report(10))
+    criterion = CriterionResult(id="a", source="", text="t", points=100, earned=0, outcome=Outcome.FAIL, hint="h")
+    store.add_report(replace(report(0), criteria=(criterion,)))
+    assert store.progress("ada")["lab"].passed
+
+
+def test_a_home_that_cannot_be_written_can_be_read(chosen: Settings) -> None:
+    Store(chosen).put(session())
+    chosen.home.chmod(0o500)
+    try:
+        assert [each.id for each in Store(chosen).sessions()] == ["lab--ada"]
+    finally:
+        chosen.home.chmod(0o700)
