@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from labctl.errors import LabFileError, UsageError
 from labctl.gpus.inventory import Allocation
 from labctl.labs.lab import Lab
 from labctl.labs.source import Loc
-from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Service
+from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Id, Service
 from labctl.labs.templates import BadTemplate, render
 from labctl.names import session_id
 
@@ -45,7 +46,7 @@ class Layout:
 class EnvStep(Model):
     """A Python environment the session needs. `lock` is the requirements file, `digest` its sha256."""
 
-    name: str
+    name: Id
     lock: str
     digest: str
 
@@ -71,7 +72,7 @@ class ServicePlan(Model):
 
     name: str
     image: str | None
-    env: str | None
+    env: Id | None
     command: list[str]
     environment: dict[str, str]
     ports: dict[str, int]
@@ -88,7 +89,7 @@ class WorkspacePlan(Model):
 
     path: str
     image: str | None
-    env: str | None
+    env: Id | None
     environment: dict[str, str]
 
 
@@ -163,11 +164,11 @@ def plan(
     }
     try:
         services = _services(lab, profile, context, layout)
-        workspace = render(lab.spec.workspace.model_dump(), context, ("workspace",))
+        workspace = _workspace(lab, context, layout)
         criteria = [_criterion(lab, index, context) for index in range(len(lab.spec.criteria))]
     except BadTemplate as error:
         raise _at_its_place(lab, error) from error
-    envs = dict.fromkeys([workspace["env"], *(service.env for service in services), *(model.env for model in models)])
+    envs = dict.fromkeys([workspace.env, *(service.env for service in services), *(model.env for model in models)])
     return Plan(
         session=session,
         lab=lab.id,
@@ -183,7 +184,7 @@ def plan(
         model_path=model_path,
         gpu=size.gpu,
         allocation=allocation,
-        workspace=WorkspacePlan(path=layout.workspace, **workspace),
+        workspace=workspace,
         envs=[EnvStep(name=env, lock=str(lab.env(env).lock), digest=lab.env(env).digest) for env in envs if env],
         models=models,
         services=services,
@@ -263,10 +264,31 @@ def _service(name: str, service: Service, context: Mapping[str, Any], layout: La
     values = render(values, {**context, "port": own_port}, loc)
     values |= {
         "name": name,
+        "env": values["env"] or None,
         "ports": ports,
         "depends_on": {key: d.model_dump() for key, d in service.depends_on.items()},
     }
-    return ServicePlan.model_validate({**values, "digest": _digest(values)})
+    with _checked_again(loc):
+        return ServicePlan.model_validate({**values, "digest": _digest(values)})
+
+
+def _workspace(lab: Lab, context: Mapping[str, Any], layout: Layout) -> WorkspacePlan:
+    loc: Loc = ("workspace",)
+    values = render(lab.spec.workspace.model_dump(), context, loc)
+    with _checked_again(loc):
+        return WorkspacePlan.model_validate({**values, "path": layout.workspace, "env": values["env"] or None})
+
+
+@contextmanager
+def _checked_again(loc: Loc) -> Iterator[None]:
+    """What was a template is a value now, and may be wrong as one."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadTemplate(
+            (*loc, *first["loc"]), f"filled in, it is wrong: {first['msg']}; seen {first['input']!r}"
+        ) from error
 
 
 def _criterion(lab: Lab, index: int, context: Mapping[str, Any]) -> CriterionPlan:
@@ -276,10 +298,8 @@ def _criterion(lab: Lab, index: int, context: Mapping[str, Any]) -> CriterionPla
     for number, check in enumerate(criterion.checks):
         values = check.model_dump(by_alias=True, exclude_unset=True, exclude={"kind"})
         values = render(values, context, (*loc, "checks", number, check.kind))
-        try:
+        with _checked_again((*loc, "checks", number)):
             checks.append(_CHECK.validate_python({"kind": check.kind, **values}, context=RENDERED))
-        except ValidationError as error:
-            raise BadTemplate((*loc, "checks", number, check.kind), f"filled in, it is wrong: {error}") from error
     return CriterionPlan(
         id=criterion.id,
         source=criterion.source or "",

@@ -70,11 +70,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileInfo:
-    """A path in the workspace that exists."""
+    """A path in the workspace that exists. One that is not `readable` is a link that leads out or nowhere, a FIFO or a device."""
 
     path: str
     is_dir: bool
     size_bytes: int
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from labctl.outcomes import CheckResult, Outcome
 from labctl.target import Target
@@ -14,6 +24,9 @@ from labctl.units import parse_duration
 
 MAX_SHOWN_CHARS = 2000
 MAX_SHOWN_DEPTH = 20
+MAX_INTEGER = 2**64
+END = r"$(?!\n)"
+"""The end of a pattern: Python's `$` alone also matches before a last newline. JSON Schema's dialect knows no `\\Z`."""
 
 Duration = Annotated[
     float,
@@ -21,6 +34,8 @@ Duration = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "examples": ["30s", "1h30m"]}, {"type": "number", "minimum": 0}]}),
 ]
 NonEmpty = Annotated[str, Field(min_length=1)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*" + END)]
+"""What a variable of a process' environment may be called."""
 RENDERED = {"rendered": True}
 """The validation context of checks whose templates are filled in: what labctl provides is then an absolute path."""
 
@@ -44,6 +59,16 @@ class Model(BaseModel):
     """A value that comes out of YAML: frozen, and an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", regex_engine="python-re", use_attribute_docstrings=True)
+
+    @model_validator(mode="after")
+    def _has_no_nul_and_no_huge_integer(self) -> Self:
+        for name, value in self:
+            for scalar in _scalars(value):
+                if isinstance(scalar, str) and "\0" in scalar:
+                    raise ValueError(f"{name}: a text must not hold the character NUL")
+                if isinstance(scalar, int) and not -MAX_INTEGER <= scalar <= MAX_INTEGER:
+                    raise ValueError(f"{name}: a whole number must fit into 64 bits")
+        return self
 
 
 class BaseCheck(Model):
@@ -76,6 +101,19 @@ class BaseCheck(Model):
         return CheckResult(
             kind=kind, outcome=outcome, message=shown(message), expected=shown(expected), actual=shown(actual)
         )
+
+
+def _scalars(value: Any) -> Iterator[str | int]:
+    """The texts and whole numbers in a value of YAML, keys included; models have looked at theirs themselves."""
+    if isinstance(value, str | int):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _scalars(key)
+            yield from _scalars(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _scalars(item)
 
 
 def shown(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from labctl.checks.base import BaseCheck, Unmet, WorkspacePath
+from labctl.checks.base import END, BaseCheck, Unmet, WorkspacePath
 from labctl.checks.documents import read_text, read_whole
 from labctl.checks.match import Match
 from labctl.outcomes import CheckResult
@@ -21,7 +21,7 @@ class FileCheck(BaseCheck):
     path: WorkspacePath
     """A path or a glob; of several matches, each must be as wanted."""
     exists: bool = True
-    """false: nothing may be there."""
+    """false: nothing may be there, not even a link that leads nowhere."""
     count: Match | None = None
     """How many paths a glob must match."""
     text: Match | None = None
@@ -30,7 +30,7 @@ class FileCheck(BaseCheck):
     """The least size of a file."""
     max_bytes: int | None = Field(default=None, ge=0)
     """The greatest size of a file."""
-    unchanged: str | None = Field(default=None, pattern=r"^([0-9a-f]{64}|.*\{\{.*)$")
+    unchanged: str | None = Field(default=None, pattern=r"^([0-9a-f]{64}|.*\{\{.*)" + END)
     """The sha256, in hexadecimal, that the file must still have."""
 
     @model_validator(mode="after")
@@ -41,13 +41,14 @@ class FileCheck(BaseCheck):
         return self
 
     def look(self, target: Target) -> CheckResult:
-        found = _found(target, self.path)
+        there = _found(target, self.path)
+        found = there if not self.exists else [info for info in there if info.readable]
         names = [info.path for info in found]
         if not self.exists:
             text = f"{self.path} is there" if found else f"{self.path} is not there"
             return self.failed(f"{text}; wanted none", actual=names) if found else self.passed(text)
         if not found:
-            raise Unmet(f"there is no {self.path}")
+            raise Unmet(f"{self.path} is no file of the workspace" if there else f"there is no {self.path}")
         unmet = [f"{self.path}: {text} matches" for text in (self.count.unmet(len(found)) if self.count else [])]
         unmet += [f"{info.path}: {text}" for info in found for text in self._unmet(target, info)]
         if unmet:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from labctl.checks.base import BaseCheck, NonEmpty
 from labctl.checks.match import Match
+from labctl.checks.pattern import Pattern, matching
 from labctl.outcomes import CheckResult
 from labctl.target import Target
-
-
-def _compiles(pattern: str) -> str:
-    if "{{" not in pattern:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
-    return pattern
 
 
 class LogCheck(BaseCheck):
@@ -30,7 +21,7 @@ class LogCheck(BaseCheck):
     """Whose log."""
     text: Match | None = None
     """What the log as a whole must be."""
-    line: Annotated[str, AfterValidator(_compiles)] | None = None
+    line: Pattern | None = None
     """A regular expression, looked for in each line."""
     count: Match | None = None
     """How many lines must match `line`; at least one when left out."""
@@ -45,7 +36,7 @@ class LogCheck(BaseCheck):
 
     def look(self, target: Target) -> CheckResult:
         log = target.logs(self.service)
-        lines = [line for line in log.splitlines() if self.line is not None and re.search(self.line, line)]
+        lines = matching(self.line, log.splitlines()) if self.line is not None else []
         unmet = [f"a log {text}" for text in (self.text.unmet(log) if self.text else [])]
         if self.line is not None:
             count = self.count or Match(ge=1)

@@ -23,14 +23,19 @@ app = typer.Typer(help="Write, check and prove labs.", no_args_is_help=True)
 @app.command("new")
 def new(
     id: Annotated[str, typer.Argument(metavar="ID", help="The new lab's id, for example stage1-my-lab.")],
-    folder: Annotated[Path, typer.Option("--in", metavar="DIR", help="The folder of labs it goes into.")] = Path(
-        "labs"
-    ),
+    folder: Annotated[
+        Path,
+        typer.Option("--in", envvar="LABCTL_LAB_NEW_IN", metavar="DIR", help="The folder of labs it goes into."),
+    ] = Path("labs"),
+    json: Json = False,
 ) -> None:
     """Write a small lab that works, to start from."""
     from labctl.labs.scaffold import scaffold
 
     made = scaffold(id, folder)
+    if json:
+        screen.answer_json({"lab": id, "path": str(made.absolute())})
+        return
     screen.answer(str(made))
     screen.hint(f"labctl lab validate {made}    check it", f"labctl lab test {made}        prove it")
 
@@ -92,7 +97,11 @@ def prove_lab(
 
 
 @app.command("solve")
-def solve(lab: SessionArgument, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+def solve(
+    lab: SessionArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
     """Apply the lab's solution to a running session; a dated copy of the workspace is kept."""
     from labctl.cli.context import context
     from labctl.cli.end import confirm
@@ -102,8 +111,11 @@ def solve(lab: SessionArgument, yes: Annotated[bool, typer.Option("--yes", "-y",
     ctx = context()
     session = find(ctx, lab)
     confirm(f"Lay the solution over {session.workspace}? A copy is kept.", yes)
-    with Steps() as steps:
+    with Steps(quiet=json) as steps:
         copy = apply(ctx, session, steps)
+    if json:
+        screen.answer_json({"session": session.id, "copy": str(copy)})
+        return
     screen.answer(str(copy))
     screen.hint(
         f"what was there is kept in {copy}",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import Json, LearnerOption, OptionalSession, Quiet, SessionArgument
+from labctl.cli.options import Json, LearnerOption, OptionalSession, Quiet, SessionArgument, lifetime_s
 from labctl.cli.steps import Steps
-from labctl.errors import EngineError, UsageError
+from labctl.errors import EngineError, LabctlError, UsageError
 
 if TYPE_CHECKING:
     from labctl.sessions.context import Context
@@ -25,6 +26,7 @@ def reset(
         list[str] | None, typer.Argument(metavar="[FILE]…", help="Only these files of the starter.")
     ] = None,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Put the starter's files back; a dated copy of your work is kept."""
     from labctl.cli.context import context
@@ -36,6 +38,9 @@ def reset(
     what = ", ".join(files) if files else f"everything in {session.workspace}"
     confirm(f"Put the starter's files back in place of {what}? A copy is kept.", yes)
     done = start_over(ctx, session, files or [])
+    if json:
+        screen.answer_json({"session": session.id, "copy": str(done.copy), "restored": list(done.restored)})
+        return
     screen.answer(str(done.copy))
     screen.hint(f"{len(done.restored)} starter files are back", f"your work is kept in {done.copy}")
 
@@ -50,12 +55,9 @@ def extend(
     from labctl.sessions.end import extend as later
     from labctl.sessions.find import find
     from labctl.store.records import iso
-    from labctl.units import format_duration, parse_duration
+    from labctl.units import format_duration
 
-    try:
-        seconds = parse_duration(more)
-    except ValueError as error:
-        raise UsageError(str(error), "for example `labctl extend LAB 2h`") from error
+    seconds = lifetime_s(more, "", "for example `labctl extend LAB 2h`")
     ctx = context()
     session = later(ctx, find(ctx, lab), seconds)
     expires = iso(session.expires_at) if session.expires_at else None
@@ -72,27 +74,29 @@ def down(
     all: Annotated[bool, typer.Option("--all", help="Every session.")] = False,
     learner: LearnerOption = None,
     yes: Yes = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """End a session; your files stay."""
     from labctl.cli.context import context
-    from labctl.errors import LabctlError
 
     ctx = context()
     sessions = _chosen(ctx, lab, learner, all=all)
     if purge:
         names = "\n  ".join(session.workspace for session in sessions)
         confirm(f"Delete for good:\n  {names}\nGo on?", yes)
-    failed: list[str] = []
+    problems: dict[str, str | None] = {}
     for session in sessions:
-        try:
-            _down(ctx, session, purge=purge, quiet=quiet)
-        except LabctlError as error:
-            if len(sessions) == 1:
-                raise
-            failed.append(f"{session.id}: {error.what}")
-    if failed:
-        raise EngineError("; ".join(failed), "the others ended; `labctl status` shows what is left")
+        problems[session.id] = _down(ctx, session, purge=purge, quiet=quiet or json, alone=len(sessions) == 1)
+        if not json and problems[session.id] is None:
+            _say_ended(ctx, session, purge=purge, quiet=quiet)
+    if json:
+        rows = [
+            {"session": each.id, "workspace": each.workspace, "purged": purge, "problem": problems[each.id]}
+            for each in sessions
+        ]
+        screen.answer_json({"sessions": rows})
+    _complain(problems, json=json)
 
 
 def gc(
@@ -114,6 +118,8 @@ def gc(
         verb = "would end" if dry_run else "ended"
         for each in found:
             screen.answer(f"{'could not end' if each.problem else verb} {each.session}: {each.problem or each.why}")
+    if json and any(each.problem for each in found):
+        raise typer.Exit(EngineError.exit_code)  # the one document on stdout names them already
     if any(each.problem for each in found):
         raise EngineError(
             "some remains could not be removed", "run `labctl gc` again; `labctl doctor` checks the engine"
@@ -131,21 +137,39 @@ def _chosen(ctx: Context, lab: str | None, learner: str | None, *, all: bool) ->
     return [find(ctx, lab, learner_of(ctx, learner) if learner else None)]
 
 
-def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
+def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool, alone: bool) -> str | None:
+    """What kept the session from ending, None when nothing did: it must not keep the others. Raises it when `alone`."""
     from labctl.sessions.end import down as end
 
-    with Steps(quiet=quiet) as steps:
-        end(
-            ctx,
-            session,
-            steps,
-            purge=purge,
-            waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
-        )
+    try:
+        with Steps(quiet=quiet) as steps:
+            end(
+                ctx,
+                session,
+                steps,
+                purge=purge,
+                waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
+            )
+    except (LabctlError, OSError) as error:
+        if alone:
+            raise
+        return error.what if isinstance(error, LabctlError) else str(error)
+    return None
+
+
+def _say_ended(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
     screen.answer(session.id if quiet else f"{session.id} has ended")
     if not quiet:
         kept = f"deleted {session.workspace}" if purge else f"your files are in {session.workspace}"
         screen.hint(kept, f"labctl up {session.name_for(ctx.settings.learner)}    go on where you were")
+
+
+def _complain(problems: Mapping[str, str | None], *, json: bool) -> None:
+    failed = [f"{session}: {problem}" for session, problem in problems.items() if problem is not None]
+    if failed and json:
+        raise typer.Exit(EngineError.exit_code)  # the one document on stdout names them already
+    if failed:
+        raise EngineError("; ".join(failed), "the others ended; `labctl status` shows what is left")
 
 
 def confirm(question: str, yes: bool) -> None:

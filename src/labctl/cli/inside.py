@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import OptionalSession, SessionArgument, services
+from labctl.cli.options import Json, OptionalSession, SessionArgument, services
 from labctl.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -71,13 +71,22 @@ def shell(lab: OptionalSession = None, service: ServiceOption = None) -> int:
 def open_(
     lab: OptionalSession = None,
     service: ServiceArgument = None,
-    print_only: Annotated[bool, typer.Option("--print", help="Only say the URL.")] = False,
+    print_only: Annotated[bool, typer.Option("--print", envvar="LABCTL_OPEN_PRINT", help="Only say the URL.")] = False,
+    json: Json = False,
 ) -> None:
     """Open a service in the browser."""
+    from labctl.target import CannotLook
+
     session, runtime = _session(lab)
     name = _service(session, service)
-    url = runtime.target(session.handle).url(name)
-    screen.answer(url)
+    try:
+        url = runtime.target(session.handle).url(name)
+    except CannotLook as error:
+        raise NotFoundError(str(error), f"`labctl status {session.lab}` shows what can be opened") from error
+    if json:
+        screen.answer_json({"session": session.id, "service": name, "url": url})
+    else:
+        screen.answer(url)
     if not print_only:
         typer.launch(url)
 

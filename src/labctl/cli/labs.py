@@ -43,7 +43,8 @@ def list_(
     if json:
         screen.answer_json({"labs": [_row_json(row, progress.get(row.id)) for row in rows]})
     elif quiet:
-        screen.answer("\n".join(row.id for row in rows))
+        for row in rows:
+            screen.answer(row.id)
     else:
         _print_list(rows, progress)
 

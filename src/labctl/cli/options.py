@@ -48,6 +48,20 @@ def _of_lab(ctx: typer.Context, what: str) -> list[str]:
     return [item["id"] for item in found] if isinstance(found, list) else list(found)
 
 
+def lifetime_s(text: str, flag: str, example: str) -> float:
+    """Seconds that a session is given. `flag` says in the error what was typed. Raises UsageError."""
+    from labctl.errors import UsageError
+    from labctl.units import parse_duration
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}{error}", example) from error
+    if not 60 <= seconds <= 30 * 86400:
+        raise UsageError(f"{flag}{text} is not between 1m and 30d", example)
+    return seconds
+
+
 LabArgument = Annotated[
     str, typer.Argument(metavar="LAB", help="A lab's id, or a folder with a slash in it.", autocompletion=_labs)
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -40,7 +40,7 @@ def line(*cells: Cell | str) -> None:
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell | str]], *, right: Sequence[str] = ()) -> None:
     """An aligned table on stdout, as wide as the terminal; columns named in `right` are set to the right."""
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = _columns(sys.stdout) if sys.stdout.isatty() else None
     answer(render(columns, cells, right=right, width=width, paint=lambda text, style: paint(text, style, sys.stdout)))
 
 
@@ -71,10 +71,19 @@ def console(stream: TextIO) -> Console:
     """rich's console on `stream`, for what rich is needed for: reports, Markdown, spinners."""
     from rich.console import Console
 
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS") or 100)
-    return Console(
-        file=stream, no_color=not in_colour(stream), force_terminal=in_colour(stream), highlight=False, width=width
-    )
+    colour = in_colour(stream)
+    return Console(file=stream, no_color=not colour, force_terminal=colour, highlight=False, width=_columns(stream))
+
+
+def _columns(stream: TextIO) -> int:
+    """COLUMNS where it says something that makes sense, else the terminal's width, else 100."""
+    given = os.environ.get("COLUMNS", "")
+    if re.fullmatch("[1-9][0-9]{0,3}", given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 100
+    except (OSError, ValueError):
+        return 100
 
 
 def _painted(cell: Cell) -> str:

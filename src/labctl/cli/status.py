@@ -20,8 +20,9 @@ def status(lab: OptionalSession = None, json: Json = False, quiet: Quiet = False
 
     ctx = context()
     sessions = [find(ctx, lab)] if lab else ctx.store.sessions(live=True)
-    if quiet:
-        screen.answer("\n".join(session.id for session in sessions))
+    if quiet and not json:
+        for session in sessions:
+            screen.answer(session.id)
         return
     seen = views(ctx, sessions)
     if json:

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import Json, LabArgument, LearnerOption, ProfileOption, Quiet, RuntimeOption, WorkspaceOption
+from labctl.cli.options import (
+    Json,
+    LabArgument,
+    LearnerOption,
+    ProfileOption,
+    Quiet,
+    RuntimeOption,
+    WorkspaceOption,
+    lifetime_s,
+)
 from labctl.cli.steps import Steps
 from labctl.cli.table import Cell
+from labctl.errors import UsageError
 
 if TYPE_CHECKING:
     from labctl.sessions.context import Context
     from labctl.sessions.up import UpRequest
     from labctl.sessions.view import SessionView
+    from labctl.store.records import Session
 
 
 def up(
@@ -29,7 +40,7 @@ def up(
     quiet: Quiet = False,
 ) -> None:
     """Start a lab, or mend a drifted or half-dead session of it."""
-    from labctl.cli.context import context, learner_of
+    from labctl.cli.context import context
     from labctl.sessions.up import UpRequest
     from labctl.sessions.up import up as start
 
@@ -37,11 +48,11 @@ def up(
     known = ctx.store.session(lab)
     request = UpRequest(
         lab=known.lab_path if known else lab,
-        learner=known.learner if known else learner_of(ctx, learner),
+        learner=_learner(ctx, known, learner),
         runtime=runtime,
         profile=profile,
         workspace=workspace,
-        ttl_s=_ttl(ttl),
+        ttl_s=lifetime_s(ttl, "--ttl: ", "for example --ttl 4h") if ttl is not None else None,
     )
     if dry_run:
         _dry_run(ctx, request, json=json)
@@ -67,19 +78,15 @@ def _announce(todo: list[str]) -> None:
         screen.hint(f"will {', '.join(todo)}")
 
 
-def _ttl(text: str | None) -> float | None:
-    from labctl.errors import UsageError
-    from labctl.units import parse_duration
+def _learner(ctx: Context, known: Session | None, name: str | None) -> str:
+    """For whom. The id of a session says it already."""
+    from labctl.cli.context import learner_of
 
-    if text is None:
-        return None
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise UsageError(f"--ttl: {error}", "for example --ttl 4h") from error
-    if not 60 <= seconds <= 366 * 86400:
-        raise UsageError(f"--ttl: {text} is not between 1m and 366d", "for example --ttl 4h")
-    return seconds
+    if known is None or name is None:
+        return known.learner if known else learner_of(ctx, name)
+    if learner_of(ctx, name) != known.learner:
+        raise UsageError(f"{known.id} is {known.learner}'s, not {name}'s", f"`labctl up {known.lab} --learner {name}`")
+    return known.learner
 
 
 def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:

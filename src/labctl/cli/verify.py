@@ -48,8 +48,7 @@ def verify(
     from labctl.sessions.find import find
 
     chosen = _format("json" if json else format)
-    if output is not None and not output.absolute().parent.is_dir():
-        raise UsageError(f"--output: {output.absolute().parent} is no folder", "make it first, or choose another place")
+    _check(output)
     ctx = context()
     session = find(ctx, lab, learner_of(ctx, learner) if learner else None)
     while True:
@@ -59,6 +58,14 @@ def verify(
         if not watch or not _code(report) or not _wait_for_change(ctx, session, seen):
             break
     return _code(report)
+
+
+def _check(output: Path | None) -> None:
+    """Before anything is judged, which takes its time. Raises UsageError."""
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UsageError(f"--output: {output.absolute().parent} is no folder", "make it first, or choose another place")
+    if output is not None and output.is_dir():
+        raise UsageError(f"--output: {output} is a folder", "give the name of a file in it")
 
 
 def _format(name: str) -> str:
@@ -96,7 +103,7 @@ def _write(report: Report, format: str, output: Path | None, *, quiet: bool, onl
     if output is not None:
         output.write_text(FORMATS[format](report), encoding="utf-8")
         screen.hint(f"written to {output}")
-    elif quiet:
+    elif quiet and format == "text":
         screen.answer(f"{report.outcome} {report.score}/{report.max_score}")
     elif format == "text":
         print_report(report, screen.console(sys.stdout), explained=None if only else EXPLAINED)

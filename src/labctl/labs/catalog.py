@@ -39,21 +39,25 @@ def builtin_folder() -> Path:
 
 
 def search_path(more: Sequence[Path] = ()) -> list[Path]:
-    """Folders that hold labs, first match wins: `LABCTL_LABS`, the current folder and its `labs/`, the built-in ones."""
-    here = Path.cwd()
-    folders = [*more, here, here / "labs", builtin_folder()]
+    """Folders that hold labs, first match wins: `LABCTL_LABS`, the built-in ones, the current folder and its `labs/`.
+
+    A folder that one merely stands in, a workspace for example, does not take the place of a built-in lab.
+    """
+    folders = [*more, builtin_folder()]
+    with contextlib.suppress(OSError):  # the current folder may have been removed
+        here = Path.cwd()
+        folders += [here, here / "labs"]
     return list(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
 
 def find(lab: str, more: Sequence[Path] = ()) -> Path:
     """The folder of `lab`, which is an id, or a path with a slash in it. Raises NotFoundError with near misses."""
     if os.sep in lab:
-        folder = Path(lab).expanduser().absolute()
-        if (folder / LAB_FILE).is_file():
-            return folder
-        raise NotFoundError(
-            f"no {LAB_FILE} in {folder}", "give a folder that holds one, or a lab's id from `labctl list`"
-        )
+        with contextlib.suppress(OSError, RuntimeError):  # no current folder any more; no such user's home
+            folder = Path(lab).expanduser().absolute()
+            if (folder / LAB_FILE).is_file():
+                return folder
+        raise NotFoundError(f"no {LAB_FILE} in {lab}", "give a folder that holds one, or a lab's id from `labctl list`")
     found = {folder.name: folder for folder in reversed(list(_folders(search_path(more))))}
     if lab in found:
         return found[lab]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
 def folder_digest(folder: Path) -> str:
-    """sha256 over the relative names and contents of all files below `folder`, in order; caches and links are left out."""
+    """sha256 over the relative names and contents of all files below `folder`, in order; caches, links and FIFOs are left out."""
     digest = hashlib.sha256()
     for path in sorted(_files(folder)):
-        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+        digest.update(os.fsencode(path.relative_to(folder)) + f"\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -27,4 +28,4 @@ def fingerprint(lab: Path, builtin: Path, more: Iterable[str]) -> str:
 def _files(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__" and not name.startswith(".")]
-        yield from (Path(root) / name for name in files if not (Path(root) / name).is_symlink())
+        yield from (path for path in (Path(root, name) for name in files) if stat.S_ISREG(path.lstat().st_mode))

@@ -39,7 +39,7 @@ class Lab:
 
     def env(self, name: str) -> Env:
         """The Python environment `name`: beside the lab's folder first, then labctl's own. Raises LabFileError."""
-        lock = self._beside(f"envs/{name}.txt")
+        lock = self._beside(f"envs/{name}.txt") if is_id(name) else None
         if lock is None:
             known = sorted(path.stem for path in (builtin_folder() / "envs").glob("*.txt"))
             raise LabFileError(f"{self.id}: no environment named {name!r}", f"labs/envs/ has: {', '.join(known)}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ from labctl.errors import LabFileError
 MAX_FILE_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_NODES = 50_000
+MAX_INTEGER = 2**64
 
 Loc = tuple[str | int, ...]
 
@@ -67,8 +71,7 @@ def read_source(path: Path) -> Source:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = _read(path)
     except OSError as error:
         raise LabFileError(f"{path}: cannot be read: {error.strerror}", "check the path and its permissions") from error
     if len(data) > MAX_FILE_BYTES:
@@ -83,6 +86,19 @@ def _text(path: Path) -> str:
     if deepest > MAX_DEPTH * 3:  # libyaml's composer recurses in C: refuse before it is asked
         raise LabFileError(f"{path}: nested {deepest} levels deep", f"at most {MAX_DEPTH} levels are accepted")
     return text
+
+
+def _read(path: Path) -> bytes:
+    """At most one byte more than is accepted. A FIFO or a device, which may never end, is not even waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "Is a directory" if stat.S_ISDIR(mode) else "It is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _flow_depth(text: str) -> int:
@@ -141,9 +157,12 @@ class _Builder:
         if node.tag in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"):
             return node.value
         try:
-            return yaml.SafeLoader("").construct_object(node)
-        except (ValueError, yaml.YAMLError) as error:
-            self._refuse(node, f"{node.value!r} cannot be read: {error}")
+            value = yaml.SafeLoader("").construct_object(node)
+        except (ValueError, LookupError, ArithmeticError, TypeError, yaml.YAMLError) as error:
+            self._refuse(node, f"{node.value[:80]!r} cannot be read: {error}")
+        if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+            self._refuse(node, f"{node.value[:40]}… is too large; a whole number must fit into 64 bits")
+        return value
 
     def _guard(self, node: yaml.Node, depth: int) -> None:
         self.nodes += 1

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from labctl.checks import Check
-from labctl.checks.base import Duration, Model, NonEmpty
+from labctl.checks.base import END, Duration, EnvironmentName, Model, NonEmpty
 from labctl.units import parse_size_mib
 
-ID_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+ID_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*" + END
 
 
 def _stays_inside(text: str) -> str:
@@ -23,7 +23,15 @@ def _stays_inside(text: str) -> str:
     return text
 
 
+def _id_or_template(text: str) -> str:
+    if "{{" not in text and not is_id(text):
+        raise ValueError(f"{text!r} is no name of an environment; use lower-case words joined by single dashes")
+    return text
+
+
 Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=40)]
+EnvName = Annotated[str, AfterValidator(_id_or_template)]
+Environment = dict[EnvironmentName, str]
 RelativePath = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_stays_inside)]
 SizeMib = Annotated[
     int,
@@ -39,23 +47,22 @@ class GpuNeed(Model):
     count: int = Field(default=1, ge=1, le=16)
     memory: SizeMib = 0
     """Free memory each GPU must have."""
-    compute_capability: str | None = Field(default=None, pattern=r"^(>=|==)?\d+\.\d+$")
+    compute_capability: str | None = Field(default=None, pattern=r"^(>=|==)?\d+\.\d+" + END)
     """For example ">=8.0"."""
     sharing: Sharing = "exclusive"
-    isolation: Literal["hard", "soft", "none"] = "none"
 
 
 class Profile(Model):
     """One size of the lab."""
 
-    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
+    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*" + END)
     """A model of labs/models/, or a model hub's id."""
     memory: SizeMib = 1024
     """Main memory for everything that runs."""
     disk: SizeMib = 1024
     """Free disk the first `up` needs: environments, models, outputs."""
     gpu: GpuNeed | None = None
-    vars: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$")], str | int | float | bool] = {}
+    vars: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*" + END)], str | int | float | bool] = {}
     """Values for templates, as `vars.name`."""
 
 
@@ -64,9 +71,9 @@ class Workspace(Model):
 
     image: str | None = None
     """The image containers use, for example docker/trainer."""
-    env: str | None = None
+    env: EnvName | None = None
     """The Python environment of labs/envs/ that commands in the workspace use."""
-    environment: dict[str, str] = {}
+    environment: Environment = {}
 
 
 class Healthcheck(Model):
@@ -106,10 +113,10 @@ class Service(Model):
     """Something that runs as long as the session does."""
 
     image: str | None = None
-    env: str | None = None
+    env: EnvName | None = None
     """The Python environment of labs/envs/ whose commands come first on PATH."""
     command: Annotated[list[NonEmpty], Field(min_length=1)]
-    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], str] = {}
+    environment: Environment = {}
     ports: dict[Id, Annotated[int, Field(ge=1, le=65535)]] = {}
     """Name to the port inside a container; as a plain process a free port stands in for it."""
     healthcheck: Healthcheck | None = None

@@ -1,9 +1,14 @@
-"""Jinja2 templates in lab files: sandboxed, and an undefined name is an error."""
+"""Jinja2 expressions in lab files: sandboxed, bounded, and an undefined name is an error.
+
+Names, a few filters, arithmetic, and calls of the functions that labctl hands in: what a lab file needs. No statements, no
+methods, no other filters: they are how an expression of a few characters takes hours, or all memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
@@ -12,6 +17,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from labctl.labs.source import Loc
 
 MAX_TEMPLATE_CHARS = 10_000
+MAX_RENDERED_CHARS = 100_000
+MAX_NUMBER = 10**30
+_FILTERS = ("default", "d", "float", "int", "length", "lower", "round", "string", "title", "trim", "upper")
 
 
 class BadTemplate(Exception):
@@ -39,13 +47,26 @@ def _render_text(text: str, context: Mapping[str, Any], loc: Loc) -> str:
         return text
     if len(text) > MAX_TEMPLATE_CHARS:
         raise BadTemplate(loc, f"a template of {len(text)} characters; at most {MAX_TEMPLATE_CHARS} are accepted")
+    if "{%" in text:
+        raise BadTemplate(
+            loc, f"{_brief(text)}: statements ({{% … %}}) are not accepted, only expressions ({{{{ … }}}})"
+        )
     try:
-        return _compile(text)(**context)
+        rendered = _compile(text)(**context)
     except TemplateError as error:
         names = ", ".join(sorted(context))
-        raise BadTemplate(loc, f"{error.message} in {text!r} (defined: {names})") from error
-    except (ArithmeticError, TypeError, ValueError, LookupError, MemoryError) as error:
-        raise BadTemplate(loc, f"{text!r} cannot be rendered: {error}") from error
+        raise BadTemplate(loc, f"{error.message} in {_brief(text)} (defined: {names})") from error
+    except (
+        Exception
+    ) as error:  # what Jinja2 and Python's compiler make of a strange template is not all listed anywhere
+        raise BadTemplate(loc, f"{_brief(text)} cannot be rendered: {error or type(error).__name__}") from error
+    if len(rendered) > MAX_RENDERED_CHARS:
+        raise BadTemplate(loc, f"{_brief(text)} becomes longer than {MAX_RENDERED_CHARS} characters")
+    return rendered
+
+
+def _brief(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
 
 
 @lru_cache(maxsize=4096)
@@ -54,7 +75,37 @@ def _compile(text: str) -> Callable[..., str]:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+def _environment() -> _Expressions:
+    environment = _Expressions(undefined=StrictUndefined, autoescape=False)
     environment.globals = {}  # no range(), cycler() …: a lab file needs names, not programs
+    environment.filters = {name: environment.filters[name] for name in _FILTERS}
     return environment
+
+
+class _Expressions(ImmutableSandboxedEnvironment):
+    """Calls only what labctl hands in, and computes nothing large."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        return isinstance(obj, FunctionType)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        size = _size(operator, left, right)
+        if size is None:
+            raise TypeError(f"{operator} takes numbers (a text may be repeated: 'ab' * 3)")
+        if size > MAX_RENDERED_CHARS:
+            raise ValueError(f"the result of {operator} is too large")
+        return super().call_binop(context, operator, left, right)
+
+
+def _size(operator: str, left: Any, right: Any) -> float | None:
+    """At least how many characters the result has, infinity for a number out of bounds; None for other operands."""
+    numbers = isinstance(left, int | float) and isinstance(right, int | float)
+    if operator == "*" and isinstance(left, str | int) and isinstance(right, str | int) and not numbers:
+        text, times = (left, right) if isinstance(left, str) else (right, left)
+        return len(text) * times if isinstance(text, str) and isinstance(times, int) else None
+    if not numbers:
+        return None
+    large = max(abs(left), abs(right)) > MAX_NUMBER or (operator == "**" and abs(right) > 100)
+    return float("inf") if large else 0

@@ -17,6 +17,7 @@ import pytest
 from labctl import settings
 from labctl.errors import PreflightError, UnhealthyError
 from labctl.runtimes.base import State
+from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.runtime import LocalRuntime
 
 from .sessions import WEB, LocalLab, alive, until
@@ -126,6 +127,29 @@ def test_after_the_supervisor_is_killed_state_says_so_and_up_brings_it_back(lab_
     assert lab.up().changed == ("web",)
     assert lab.state().ports["http"] == port
     assert not alive(orphan)
+
+
+def test_up_after_the_supervisor_is_killed_leaves_what_the_learner_runs(lab_of: Labs) -> None:
+    lab = lab_of()
+    lab.up()
+    environment = {**os.environ, **SessionFolder(lab.home, lab.session).marks}
+    with subprocess.Popen(["sleep", "600"], env=environment) as mine:  # as `labctl exec` starts it
+        os.kill(lab.supervisor_pid(), signal.SIGKILL)
+        until(lambda: lab.state().state is State.FAILED)
+        assert lab.up().changed == ("web",)
+        assert mine.poll() is None
+        lab.down()
+        assert not alive(mine.pid)
+
+
+def test_a_supervisor_whose_socket_is_gone_is_replaced_and_not_doubled(lab_of: Labs) -> None:
+    lab = lab_of()
+    lab.up()
+    before = lab.supervisor_pid()
+    (lab.home / "sessions" / lab.session / "supervisor.sock").unlink()
+    assert lab.up().changed == ("web",)
+    assert not alive(before)
+    assert len(lab.pids(LABCTL_SERVICE="web")) == 1
 
 
 def test_after_the_supervisor_is_killed_down_ends_its_orphans(lab_of: Labs) -> None:

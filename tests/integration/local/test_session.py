@@ -46,6 +46,17 @@ def test_down_of_a_session_that_never_was_succeeds(lab_of: Labs) -> None:
     lab_of().runtime.down({"session": "nobody--ada"}, lambda step: None)
 
 
+def test_a_session_that_was_only_planned_is_a_remain_that_down_takes_away(lab_of: Labs) -> None:
+    lab = lab_of()
+    assert lab.plan().services[0].ports["http"]
+    root = lab.home / "sessions" / lab.session
+    assert [path.name for path in root.iterdir()] == ["ports.json"]
+    assert [remain.session for remain in lab.runtime.remains()] == [lab.session]
+    lab.down()
+    assert lab.runtime.remains() == []
+    assert not (root / "ports.json").exists()
+
+
 def test_down_twice_succeeds(lab_of: Labs) -> None:
     lab = lab_of()
     lab.up()
@@ -123,7 +134,6 @@ def test_a_service_that_left_the_lab_is_ended(lab_of: Labs) -> None:
 def test_changes_before_the_first_up_are_the_starts(lab_of: Labs) -> None:
     lab = lab_of(TWO)
     assert lab.runtime.changes(lab.plan()) == ["start service web", "start service other"]
-    assert lab.runtime.remains() == []
 
 
 def test_services_start_in_the_order_of_their_dependencies(lab_of: Labs) -> None:

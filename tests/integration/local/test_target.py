@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
+from labctl.checks.file import FileCheck
 from labctl.errors import NotFoundError
+from labctl.outcomes import Outcome
 from labctl.target import CannotLook, RefusedPath, Request, Target, Unreachable, connect
 
 from .sessions import WEB, LocalLab, alive, until
@@ -96,6 +98,23 @@ def test_a_background_child_that_holds_the_output_does_not_hold_up_the_result(ta
     assert not said.timed_out
     assert said.duration_s < 5
     assert not alive(int(said.stdout))
+
+
+def test_a_child_that_forks_twice_into_a_session_of_its_own_and_lets_go_of_everything_is_ended(target: Target) -> None:
+    program = (
+        "import os, time\n"
+        "read, write = os.pipe()\n"
+        "if not os.fork():\n"
+        "    os.setsid()\n"
+        "    if os.fork(): os._exit(0)\n"
+        "    os.write(write, str(os.getpid()).encode())\n"
+        "    os.closerange(0, 100)\n"
+        "    time.sleep(600)\n"
+        "print(os.read(read, 20).decode())"
+    )
+    said = target.run([sys.executable, "-c", program], timeout_s=20)
+    assert said.exit_code == 0
+    until(lambda: not alive(int(said.stdout)))
 
 
 def test_a_hundred_megabytes_of_output_are_cut_and_never_held(target: Target) -> None:
@@ -197,7 +216,11 @@ def test_find_lists_what_a_glob_matches(lab: LocalLab, target: Target) -> None:
         (lab.workspace / name).write_text("123")
     (lab.workspace / "out").symlink_to("/etc")
     (lab.workspace / "deep" / "up").symlink_to("..")
-    assert [found.path for found in target.find("**/*.txt")] == ["a.txt", "deep/b.txt", "deep/er/c.txt"]
+    assert [found.path for found in target.find("**/*.txt") if found.readable] == [
+        "a.txt",
+        "deep/b.txt",
+        "deep/er/c.txt",
+    ]
     assert [(found.path, found.size_bytes) for found in target.find("deep/*.txt")] == [("deep/b.txt", 3)]
     assert [(found.path, found.is_dir) for found in target.find("deep/er")] == [("deep/er", True)]
     (lab.workspace / "loop").symlink_to("loop")
@@ -205,6 +228,27 @@ def test_find_lists_what_a_glob_matches(lab: LocalLab, target: Target) -> None:
     assert target.find("nothing/*") == []
     with pytest.raises(RefusedPath):
         target.find("../*")
+
+
+def test_what_is_there_and_cannot_be_read_is_still_there(lab: LocalLab, target: Target) -> None:
+    (lab.workspace / "out").symlink_to("/etc/passwd")
+    (lab.workspace / "dangling").symlink_to("nowhere")
+    (lab.workspace / "loop").symlink_to("loop")
+    os.mkfifo(lab.workspace / "fifo")
+    for path in ("out", "dangling", "loop", "fifo"):
+        assert [(found.path, found.readable, found.size_bytes) for found in target.find(path)] == [(path, False, 0)]
+        assert FileCheck(path=path, exists=False).run(target).outcome is Outcome.FAIL
+        wanted = FileCheck(path=path).run(target)
+        assert (wanted.outcome, wanted.message) == (Outcome.FAIL, f"{path} is no file of the workspace")
+    assert FileCheck(path="none", exists=False).run(target).outcome is Outcome.PASS
+
+
+@pytest.mark.slow
+def test_a_workspace_with_too_much_to_search_fails_the_check(lab: LocalLab, target: Target) -> None:
+    for number in range(200_001):
+        (lab.workspace / f"l{number}").symlink_to("x")
+    result = FileCheck(path="**/x").run(target)
+    assert (result.outcome, "more than 200000 files" in result.message) == (Outcome.FAIL, True)
 
 
 def test_find_stops_at_ten_thousand(lab: LocalLab, target: Target) -> None:

@@ -145,3 +145,9 @@ def test_lines_of_a_log_are_counted(tmp_path: Path, check_of: CheckOf) -> None:
     assert result.expected == ["a log without 'start'", "lines matching /DELETE/ >= 1, not 0"]
     with pytest.raises(CannotLook):
         check_of("log", service="vllm", line="a").run(target)
+
+
+def test_a_line_that_is_made_to_be_compared_for_ever_fails(tmp_path: Path, check_of: CheckOf) -> None:
+    target = FakeTarget(folder=tmp_path, service_logs={"api": "\n".join(["a" * 100 + "b"] * 100)})
+    result = check_of("log", service="api", line=r"^(a|aa)+$").run(target)
+    assert (result.outcome, "took too long to compare" in result.message) == (Outcome.FAIL, True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from typing import Any
 
 import pytest
 
+from labctl.checks.base import Unmet
 from labctl.checks.match import Match
 
 
@@ -15,6 +18,9 @@ from labctl.checks.match import Match
     [
         ({"equals": None}, None),
         ({"equals": 1}, 1.0),
+        ({"equals": [1, {"a": [True]}]}, [1.0, {"a": [True]}]),
+        ({"one_of": [[0], [False]]}, [False]),
+        ({"matches": r"(?i)^(\w+\s?)+$"}, "Many words " * 1000),
         ({"one_of": ["a", "b"]}, "b"),
         ({"contains": ["a", "b"], "excludes": "c"}, "ab"),
         ({"contains": "a"}, ["a", "b"]),
@@ -34,6 +40,11 @@ def test_a_value_as_wanted_leaves_nothing_unmet(match: dict[str, Any], value: ob
     ("match", "value"),
     [
         ({"equals": 1}, True),
+        ({"equals": [1]}, [True]),
+        ({"equals": {"a": [0]}}, {"a": [False]}),
+        ({"equals": {"a": 1}}, {"a": 1, "b": 1}),
+        ({"equals": [1]}, [1, 1]),
+        ({"one_of": [[1], {"a": 0}]}, {"a": False}),
         ({"equals": None}, 0),
         ({"gt": 0}, math.nan),
         ({"lt": 0}, math.nan),
@@ -53,3 +64,22 @@ def test_a_value_as_wanted_leaves_nothing_unmet(match: dict[str, Any], value: ob
 )
 def test_another_value_is_named_as_unmet(match: dict[str, Any], value: object) -> None:
     assert Match(**match).unmet(value) != []
+
+
+def test_a_text_that_is_made_to_be_compared_for_ever_is_unmet_and_stops_no_other_thread() -> None:
+    beats: list[float] = []
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(0.05):
+            beats.append(time.monotonic())
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    started = time.monotonic()
+    with pytest.raises(Unmet, match="took too long to compare"):
+        Match(matches=r"^(a|aa)+$").unmet("a" * 100 + "b")
+    done.set()
+    thread.join()
+    assert time.monotonic() - started < 10
+    assert len(beats) > 3

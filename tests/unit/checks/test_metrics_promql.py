@@ -159,3 +159,11 @@ def test_a_scalar_is_a_result_too(tmp_path: Path, check_of: CheckOf) -> None:
 def test_a_refused_query_says_nothing_about_the_learner(tmp_path: Path, check_of: CheckOf, data: object) -> None:
     with pytest.raises(CannotLook):
         check_of("promql", service="prom", query="up", value={"ge": 0}).run(prometheus(tmp_path, data, status=400))
+
+
+@pytest.mark.parametrize(
+    "text", [f"a 1 {'9' * 400}", f"a 1 {'9' * 5000}", "a{ 1", 'a{b="} 1', "# TYPE a x\na 1 2 3 4", "\0"]
+)
+def test_a_page_that_breaks_the_parser_fails(tmp_path: Path, check_of: CheckOf, text: str) -> None:
+    result = check_of("metrics", service="vllm", metric="b", value={"ge": 0}).run(scraped(tmp_path, text))
+    assert result.outcome is Outcome.FAIL

@@ -44,7 +44,7 @@ def error_of(result: Result) -> dict[str, Any]:
         (("up", "small-lab", "--runtime", "dcoker"), 2, "no runtime 'dcoker'", "it has:"),
         (("up", "small-lab", "--profile", "gpu"), 2, "no profile 'gpu'", "it has: cpu"),
         (("up", "small-lab", "--ttl", "soon"), 2, "'soon' is not a duration", "--ttl 4h"),
-        (("up", "small-lab", "--ttl", "1s"), 2, "not between 1m and 366d", ""),
+        (("up", "small-lab", "--ttl", "1s"), 2, "not between 1m and 30d", ""),
         (("up",), 2, "Missing argument", "labctl up --help`"),
         (("nonsense",), 2, "no command 'nonsense'", "`labctl --help`"),
         (("up", "small-lab", "--nonsense"), 2, "No such option", ""),

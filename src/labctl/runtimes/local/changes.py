@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from labctl.runtimes.base import State
 from labctl.runtimes.local import config, envs, handles
 from labctl.runtimes.local.cache import is_complete
+from labctl.runtimes.local.census import Census
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.state import states
 
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 _WELL = (State.RUNNING, State.EXITED, State.STARTING)
 
 
-def changes(plan: Plan, folder: SessionFolder) -> list[str]:
+def changes(plan: Plan, folder: SessionFolder, census: Census) -> list[str]:
     """One line a thing that would be made, started, replaced or ended; empty when the session runs as planned."""
     missing = [f"make environment {env.name}" for env in plan.envs if not is_complete(envs.folder(folder.home, env))]
     missing += [f"build model {model.name}" for model in plan.models if not is_complete(Path(model.path))]
-    return [*missing, *_services(plan, folder)]
+    return [*missing, *_services(plan, folder, census)]
 
 
-def _services(plan: Plan, folder: SessionFolder) -> list[str]:
+def _services(plan: Plan, folder: SessionFolder, census: Census) -> list[str]:
     wanted = config.programs(plan, folder, {env.name: str(envs.folder(folder.home, env)) for env in plan.envs})
     written = config.written_programs(folder)
-    now = {service.name: service for service in states(handles.make(plan, folder), folder, probe=True)}
+    now = {service.name: service for service in states(handles.make(plan, folder), folder, census, probe=True)}
     found = []
     for name, section in wanted.items():
         if name not in written:

@@ -75,9 +75,14 @@ class SessionFolder:
         return self.logs / f"{service}.log"
 
     def create(self) -> None:
+        """Make the folder with all that services need in it. Raises EngineError as `create_root` does."""
+        self.create_root()
+        for folder in (self.logs, self.launches):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def create_root(self) -> None:
         """Make the folder, for its owner only. Raises EngineError when it belongs to somebody else."""
-        for folder in (self.root, self.logs, self.launches):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = self.root.stat().st_uid
         if owner != os.getuid():
             raise EngineError(f"{self.root} belongs to user {owner}", "give labctl a LABCTL_HOME of your own")
@@ -103,6 +108,11 @@ def locked(file: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[i
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def nearest(folder: Path) -> Path:
+    """`folder`, or the nearest of its parents that exists."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -44,7 +44,7 @@ def is_off(environ: Mapping[str, str] | None = None, files: list[Path] | None = 
 
 def pip_files(environ: Mapping[str, str]) -> list[Path]:
     """pip's configuration files, later ones win; they need not exist."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = _home(environ)
     site = [Path(folder) / "pip" for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
     user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
     folders = [*site, Path("/etc"), home / ".pip", user, Path(sys.prefix)]
@@ -52,6 +52,13 @@ def pip_files(environ: Mapping[str, str]) -> list[Path]:
     if named == os.devnull:
         return []
     return [folder / "pip.conf" for folder in folders] + ([Path(named)] if named else [])
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:  # no HOME and no passwd entry, as in containers that run under any uid
+        return Path("/nonexistent")
 
 
 def _pip_settings(environ: Mapping[str, str], files: list[Path]) -> dict[str, str]:

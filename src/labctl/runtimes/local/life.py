@@ -38,8 +38,8 @@ def bring_up(plan: Plan, handle: Mapping[str, Any], folder: SessionFolder, progr
         return []
     removed: list[str] = []
     if before is None:
-        end_processes(folder, handles.grace_s(handle))  # what a killed supervisor left behind
-        supervisor.start_daemon({**environment.of_host(), **folder.marks})
+        end_processes(folder, handles.grace_s(handle), LABCTL_SERVICE=None)  # what a killed supervisor left behind
+        supervisor.start_daemon({**environment.of_host(), **folder.marks, "LABCTL_SERVICE": ""})
     else:
         removed = _apply(supervisor, handles.grace_s(handle))
 
@@ -72,8 +72,11 @@ def take_down(handle: Mapping[str, Any], folder: SessionFolder, progress: Progre
     progress(Step(name=folder.session, state="done", detail=f"its logs stay in {folder.logs}"))
 
 
-def end_processes(folder: SessionFolder, grace_s: float, **marks: str) -> None:
-    """End whatever bears the session's id (and `marks`), also what left its process group. Raises EngineError."""
+def end_processes(folder: SessionFolder, grace_s: float, **marks: str | None) -> None:
+    """End whatever bears the session's id (and `marks`), also what left its process group. Raises EngineError.
+
+    LABCTL_SERVICE is borne by services and, empty, by their supervisor; not by what the learner runs in the workspace.
+    """
     from labctl.runtimes.local import processes  # psutil: not for an `up` that has nothing to do
 
     left = processes.end_all({**folder.marks, **marks}, grace_s)

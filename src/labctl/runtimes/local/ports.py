@@ -27,7 +27,7 @@ def keep(
     wanted = list(wanted)
     if not wanted:
         return {}
-    folder.create()
+    folder.create_root()
     with locked(folder.home / "ports.lock"):
         before = _read(folder.ports)
         kept = {

@@ -12,6 +12,7 @@ from labctl.errors import PreflightError
 from labctl.runtimes.base import Problem
 from labctl.runtimes.local import envs
 from labctl.runtimes.local.cache import is_complete
+from labctl.runtimes.local.folder import nearest
 from labctl.units import format_mib
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _made_once(plan: Plan, home: Path) -> list[Path]:
 
 
 def _not_writable(folder: Path, hint: str) -> Iterator[Problem]:
-    place = _nearest(folder)
+    place = nearest(folder)
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         yield Problem(what=f"{folder} cannot be written ({place} is not writable by user {os.getuid()})", hint=hint)
 
@@ -56,7 +57,7 @@ def _uv(plan: Plan) -> Iterator[Problem]:
 
 
 def _disk(plan: Plan, home: Path) -> Iterator[Problem]:
-    free = shutil.disk_usage(_nearest(home)).free // _MIB
+    free = shutil.disk_usage(nearest(home)).free // _MIB
     if free < plan.disk_mib:
         yield Problem(
             what=f"{plan.lab} needs {format_mib(plan.disk_mib)} of disk; {home} has {format_mib(free)} free",
@@ -84,8 +85,3 @@ def available_memory_mib() -> int:
     except OSError:  # no such limit: cgroup v1, or not in a container
         pass
     return min(limits) // _MIB
-
-
-def _nearest(folder: Path) -> Path:
-    """`folder`, or the nearest of its parents that exists."""
-    return next(place for place in (folder, *folder.parents) if place.exists())

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import psutil
 
+Marks = Mapping[str, str | None]
+"""Environment variables that tell a session's processes; None stands for any value."""
 
-def find(marks: Mapping[str, str]) -> list[psutil.Process]:
+
+def find(marks: Marks) -> list[psutil.Process]:
     """Processes whose environment holds all of `marks`; never this process nor one that it runs under."""
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    wanted = [f"{name}={value}".encode() for name, value in marks.items()]
     return [
-        process
-        for process in psutil.process_iter()
-        if process.pid not in own and all(mark in _environ(process.pid) for mark in wanted)
+        process for process in psutil.process_iter() if process.pid not in own and _bears(_environ(process.pid), marks)
     ]
 
 
@@ -54,7 +54,7 @@ def end(processes: Iterable[psutil.Process], grace_s: float) -> list[psutil.Proc
     return alive
 
 
-def end_all(marks: Mapping[str, str], grace_s: float) -> list[psutil.Process]:
+def end_all(marks: Marks, grace_s: float) -> list[psutil.Process]:
     """End every process that bears `marks`, also those that are born meanwhile; what is left even then."""
     left: list[psutil.Process] = []
     for _ in range(5):
@@ -75,6 +75,16 @@ def listening_ports(processes: Iterable[psutil.Process]) -> set[int]:
             continue
         ports |= {found.laddr.port for found in connections if found.status == psutil.CONN_LISTEN}
     return ports
+
+
+def _bears(environ: list[bytes], marks: Marks) -> bool:
+    return all(_holds(environ, os.fsencode(name), value) for name, value in marks.items())
+
+
+def _holds(environ: list[bytes], name: bytes, value: str | None) -> bool:
+    if value is None:
+        return any(item.startswith(name + b"=") for item in environ)
+    return name + b"=" + os.fsencode(value) in environ
 
 
 def _environ(pid: int) -> list[bytes]:

@@ -11,6 +11,7 @@ from labctl.errors import NotFoundError
 from labctl.runtimes.base import Handle, Problem, Progress, Remain, ServiceState, Started, Step
 from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
 from labctl.runtimes.local.cache import disk_trouble
+from labctl.runtimes.local.census import Census
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import LOOPBACK
 from labctl.runtimes.local.supervisor import Supervisor
@@ -38,6 +39,7 @@ class LocalRuntime:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._home = settings.home
+        self._census = Census(settings.home)
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
         from labctl.plan import Layout
@@ -74,7 +76,7 @@ class LocalRuntime:
     def changes(self, plan: Plan) -> list[str]:
         from labctl.runtimes.local.changes import changes
 
-        return changes(plan, self._folder(plan.session))
+        return changes(plan, self._folder(plan.session), self._census)
 
     def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
         from labctl.runtimes.local.prepare import prepare
@@ -82,9 +84,7 @@ class LocalRuntime:
         folder = self._folder(plan.session)
         with disk_trouble(self._home):
             folder.create()
-            with folder.lock(
-                lambda: progress(Step(name=plan.session, state="progress", detail="waiting for another labctl"))
-            ):
+            with folder.lock(lambda: progress(_waiting(plan.session))):
                 handle = handles.make(plan, folder)
                 handles.write(plan, handle, folder, expires_at)
                 made = prepare(plan, self._home, progress)
@@ -93,7 +93,7 @@ class LocalRuntime:
 
     def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
         folder = self._folder(handle["session"])
-        return state.states(handles.complete(handle, folder), folder, probe=probe)
+        return state.states(handles.complete(handle, folder), folder, self._census, probe=probe)
 
     def target(self, handle: Handle) -> Target:
         from labctl.runtimes.local.target import LocalTarget
@@ -137,7 +137,11 @@ class LocalRuntime:
         from labctl.runtimes.local import processes
 
         running = processes.sessions(self._home)
-        folders = {file.parent.name for file in self._home.glob("sessions/*/supervisord.conf")}
+        folders = {
+            file.parent.name
+            for name in ("supervisord.conf", "ports.json")  # the ports alone: it was planned and never started
+            for file in self._home.glob(f"sessions/*/{name}")
+        }
         return [self._remain(session, running.get(session, [])) for session in sorted({*running, *folders})]
 
     def _remain(self, session: str, pids: Sequence[int]) -> Remain:

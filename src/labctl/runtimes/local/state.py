@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labctl.runtimes.base import ServiceState, State
+from labctl.runtimes.local.census import Census
 from labctl.runtimes.local.folder import SessionFolder, read_json
 from labctl.runtimes.local.health import probe_all, probed
 from labctl.runtimes.local.logs import last_lines
@@ -15,12 +16,12 @@ from labctl.runtimes.local.supervisor import Process, Supervisor
 from labctl.units import format_duration
 
 
-def states(handle: Mapping[str, Any], folder: SessionFolder, *, probe: bool) -> list[ServiceState]:
-    """Each service of the session as it is now, in the plan's order."""
+def states(handle: Mapping[str, Any], folder: SessionFolder, census: Census, *, probe: bool) -> list[ServiceState]:
+    """Each service of the session as it is now, in the plan's order. `census` is asked when its supervisor is gone."""
     services: Mapping[str, Mapping[str, Any]] = handle.get("services", {})
     found = Supervisor(folder).processes()
     if found is None:
-        state, reason = _without_supervisor(handle, folder)
+        state, reason = _without_supervisor(handle, folder, census)
         return [_service(name, service, state, reason) for name, service in services.items()]
     running = [name for name in services if probe and name in found and found[name].state == "RUNNING"]
     complaints = probe_all([probed(handle, name) for name in running])
@@ -57,7 +58,7 @@ def now(handle: Mapping[str, Any], folder: SessionFolder, service: str) -> str:
     """In a sentence, whether the process of a service runs, with its last words when it does not."""
     found = Supervisor(folder).processes()
     if found is None:
-        return _without_supervisor(handle, folder)[1] or "the session is not running"
+        return _without_supervisor(handle, folder, Census(folder.home))[1] or "the session is not running"
     process = found.get(service)
     if process is not None and process.state == "RUNNING":
         return f"its process {process.pid} has been running for {format_duration(time.time() - process.started_at)}"
@@ -65,12 +66,10 @@ def now(handle: Mapping[str, Any], folder: SessionFolder, service: str) -> str:
     return f"its process does not run ({state}{reason and ': ' + reason})"
 
 
-def _without_supervisor(handle: Mapping[str, Any], folder: SessionFolder) -> tuple[State, str]:
+def _without_supervisor(handle: Mapping[str, Any], folder: SessionFolder, census: Census) -> tuple[State, str]:
     if not folder.conf.exists():
         return State.STOPPED, ""
-    from labctl.runtimes.local import processes  # psutil: only when something is wrong
-
-    orphans = [process.pid for process in processes.find(folder.marks)]
+    orphans = census.of(folder.session)
     still = f"; without it still run the processes {', '.join(map(str, orphans[:5]))}" if orphans else ""
     lab = handle.get("lab", folder.session)
     return State.FAILED, f"the supervisor is not running; `labctl up {lab}` brings it back{still}"

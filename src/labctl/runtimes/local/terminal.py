@@ -8,17 +8,26 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from labctl.errors import NotFoundError
+from labctl.errors import LabctlError, NotFoundError
+
+
+class NotExecutable(LabctlError):
+    """The command is there, and the kernel cannot run it; the exit code is the one that shells give."""
+
+    exit_code = 126
 
 
 def in_terminal(command: Sequence[str], env: Mapping[str, str], cwd: str) -> int:
-    """Run `command` in the foreground; its exit code, 128 + N when signal N ended it. Raises NotFoundError."""
+    """Run `command` in the foreground; its exit code, 128 + N when signal N ended it. Raises NotFoundError, NotExecutable."""
     try:
         with _interrupts_are_the_childs():
             exit_code = subprocess.run(list(command), env=dict(env), cwd=cwd, check=False).returncode
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         what = f"the workspace {cwd} is gone" if error.filename == cwd else f"{command[0]!r} cannot be run here"
         raise NotFoundError(f"{what}: {error.strerror}", "`labctl exec LAB -- ls` shows what is there") from error
+    except OSError as error:  # a script without a first line that names its interpreter, too many arguments
+        hint = f"a script begins with a line such as #!/bin/sh; or `labctl exec LAB -- sh {command[0]}`"
+        raise NotExecutable(f"{command[0]!r} cannot be run: {error.strerror}", hint) from error
     return exit_code if exit_code >= 0 else 128 - exit_code
 
 
