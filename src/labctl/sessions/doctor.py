@@ -6,10 +6,10 @@ import os
 import platform
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from labctl.errors import LabctlError
 from labctl.labs import catalog
+from labctl.runtimes.local.folder import nearest
 from labctl.sessions.context import Context
 from labctl.units import format_mib
 
@@ -56,7 +56,7 @@ def _uv() -> Finding:
 
 def _home(ctx: Context) -> Finding:
     home = ctx.settings.home
-    place = _existing(home)
+    place = nearest(home)
     if os.access(place, os.W_OK):
         return Finding(name="LABCTL_HOME", ok=True, detail=str(home))
     return Finding(
@@ -65,7 +65,7 @@ def _home(ctx: Context) -> Finding:
 
 
 def _disk(ctx: Context) -> Finding:
-    free = shutil.disk_usage(_existing(ctx.settings.home)).free // (1024 * 1024)
+    free = shutil.disk_usage(nearest(ctx.settings.home)).free // (1024 * 1024)
     enough = free >= MIN_DISK_MIB
     remedy = (
         ""
@@ -125,10 +125,3 @@ def _compiler() -> Finding:
     found = shutil.which("gcc") or shutil.which("cc")
     remedy = "" if found else "sudo apt-get install gcc (some packages compile kernels when they first run)"
     return Finding(name="C compiler", ok=True if found else None, detail=found or "none", remedy=remedy)
-
-
-def _existing(path: Path) -> Path:
-    """`path`, or its nearest ancestor that exists."""
-    while not path.exists():
-        path = path.parent
-    return path

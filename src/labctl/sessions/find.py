@@ -33,7 +33,7 @@ def find(ctx: Context, lab: str | None, learner: str | None = None) -> Session:
 
 
 def _by_place(live: Sequence[Session]) -> Session:
-    here = _of_folder(Path.cwd())
+    here = _of_current_folder()
     for session in live:
         if session.id == here:
             return session
@@ -45,8 +45,12 @@ def _by_place(live: Sequence[Session]) -> Session:
     return _only(live)
 
 
-def _of_folder(folder: Path) -> str | None:
-    """The session whose workspace holds `folder`, by the mark that `up` left there; None outside of workspaces."""
+def _of_current_folder() -> str | None:
+    """The session whose workspace holds the current folder, by the mark that `up` left there; None outside of workspaces."""
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:  # deleted under us
+        return None
     return next((found for place in (folder, *folder.parents) if (found := workspaces.owner(place))), None)
 
 

@@ -6,14 +6,13 @@ import threading
 import time
 from pathlib import Path
 
-_VALID_S = 1.0
-
 
 class Census:
-    """Process ids by session of one LABCTL_HOME, at most a second old. Any thread may ask."""
+    """Process ids by session of one LABCTL_HOME, at most `valid_s` seconds old. Any thread may ask."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, valid_s: float = 1.0) -> None:
         self._home = home
+        self._valid_s = valid_s
         self._lock = threading.Lock()
         self._valid_until = 0.0
         self._found: dict[str, list[int]] = {}
@@ -25,5 +24,5 @@ class Census:
                 from labctl.runtimes.local import processes  # psutil: only when something is wrong
 
                 self._found = processes.sessions(self._home)
-                self._valid_until = time.monotonic() + _VALID_S
+                self._valid_until = time.monotonic() + self._valid_s
             return self._found.get(session, [])
