@@ -276,7 +276,7 @@ def test_a_learners_service_that_does_not_answer_is_the_learners_failure(lab_of:
     until(lambda: "SyntaxError" in lab.log("app"))
     with pytest.raises(Unreachable, match="nothing listens") as caught:
         lab.target().request(Request(service="app"))
-    assert f"its process {lab.pid('app')} runs" in str(caught.value)
+    assert f"its process {lab.pid('app')} has been running" in str(caught.value)
     assert "SyntaxError in app.py" in str(caught.value)
     os.kill(lab.supervisor_pid(), signal.SIGKILL)
     os.kill(lab.pid("web"), signal.SIGKILL)
