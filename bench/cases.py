@@ -156,14 +156,15 @@ def _peak(session: str) -> Iterator[list[float]]:
 
 
 def _of_session(session: str) -> list[psutil.Process]:
-    found = []
+    """Its processes and all below them: vLLM's workers write their names over their environment."""
+    found = {}
     for process in psutil.process_iter():
         try:
             if process.environ().get("LABCTL_SESSION") == session:
-                found.append(process)
+                found.update({member.pid: member for member in (process, *process.children(recursive=True))})
         except (psutil.Error, OSError):
             continue
-    return found
+    return list(found.values())
 
 
 def _pss_mib(process: psutil.Process) -> float:
