@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError
+from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from labctl.labs.source import Loc
@@ -86,6 +87,11 @@ class _Expressions(ImmutableSandboxedEnvironment):
     """Calls only what labctl hands in, and computes nothing large."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
+
+    def wrap_str_format(self, value: Any) -> Any:
+        """`'{:>999999999}'.format(1)` is a gigabyte: the sandbox's own wrapper of it is not wanted either."""
+        if getattr(value, "__name__", "") in ("format", "format_map"):
+            raise SecurityError("methods are not accepted")
 
     def is_safe_callable(self, obj: Any) -> bool:
         return isinstance(obj, FunctionType)

