@@ -20,7 +20,7 @@ find_python() {
 uv_settings_from_pip() {
   PYTHONPATH=src .venv/bin/python - <<'PY'
 import shlex
-from labctl.runtimes.local.index import for_uv
+from labctl.index import for_uv
 
 for name, value in for_uv().items():
     print(f"export {name}={shlex.quote(value)}")

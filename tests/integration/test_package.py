@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import uv
 
+from labctl.index import for_uv
 from labctl.labs.catalog import builtin_folder
-from labctl.runtimes.local.index import for_uv
 
 ROOT = Path(__file__).resolve().parents[2]
 

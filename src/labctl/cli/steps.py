@@ -14,7 +14,7 @@ from labctl.units import format_duration
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from labctl.runtimes.base import Step
+    from labctl.progress import Step
 
 _MARKS = {"done": ("✓", "green"), "unchanged": ("·", "dim"), "failed": ("✗", "red")}
 

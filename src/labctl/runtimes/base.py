@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from labctl.progress import Progress
 
 if TYPE_CHECKING:  # the models behind these cost 0.3 s to load, which a second `up` and `status` need not pay
     from labctl.gpus.inventory import Inventory
@@ -46,18 +48,6 @@ class Problem:
 
     what: str
     hint: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Progress: one stage of `up` or `down`, for example ("environment llm", "started", "58 packages")."""
-
-    name: str
-    state: Literal["started", "progress", "done", "unchanged", "failed"]
-    detail: str = ""
-
-
-Progress = Callable[[Step], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

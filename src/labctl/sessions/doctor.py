@@ -7,9 +7,9 @@ import platform
 import shutil
 from dataclasses import dataclass
 
+from labctl.disk import nearest
 from labctl.errors import LabctlError
 from labctl.labs import catalog
-from labctl.runtimes.local.folder import nearest
 from labctl.sessions.context import Context
 from labctl.units import format_mib
 

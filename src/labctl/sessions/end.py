@@ -16,7 +16,8 @@ from labctl.store.lock import is_locked, session_lock
 from labctl.store.records import Session, SessionState
 
 if TYPE_CHECKING:
-    from labctl.runtimes.base import Progress, Runtime
+    from labctl.progress import Progress
+    from labctl.runtimes.base import Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from labctl.labs.answers import NOT_COPIED, Answer, mutants, solution
 from labctl.labs.lab import Lab, load, load_folder
 from labctl.names import session_id
 from labctl.outcomes import Outcome, Report
-from labctl.runtimes.base import Progress, Step
+from labctl.progress import Progress, Step
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.end import down

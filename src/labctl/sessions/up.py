@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from labctl.gpus.inventory import Allocation
     from labctl.labs.lab import Lab
     from labctl.plan import Plan, ProfileName
-    from labctl.runtimes.base import Progress, Runtime
+    from labctl.progress import Progress
+    from labctl.runtimes.base import Runtime
 
 DEFAULT_TTL_S = 8 * 3600.0
 HEALTHY = ("running", "exited")

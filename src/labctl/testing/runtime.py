@@ -13,7 +13,8 @@ from labctl.errors import NotFoundError, UnhealthyError
 from labctl.gpus.inventory import Inventory
 from labctl.labs.lab import Lab
 from labctl.plan import Layout, Plan
-from labctl.runtimes.base import Handle, Problem, Progress, Remain, ServiceState, Started, State, Step
+from labctl.progress import Progress, Step
+from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started, State
 from labctl.target import Target
 from labctl.testing.target import Answer, FakeTarget
 

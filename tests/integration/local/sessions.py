@@ -11,7 +11,8 @@ import psutil
 
 from labctl.labs.lab import load_folder
 from labctl.plan import Plan, plan
-from labctl.runtimes.base import Handle, ServiceState, Started, Step
+from labctl.progress import Step
+from labctl.runtimes.base import Handle, ServiceState, Started
 from labctl.runtimes.local import processes
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.runtime import LocalRuntime

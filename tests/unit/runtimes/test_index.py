@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.runtimes.local.index import for_uv, has_own_index, is_off, pip_files
+from labctl.index import for_uv, has_own_index, is_off, pip_files
 
 
 @pytest.fixture

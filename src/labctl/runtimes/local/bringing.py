@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from labctl.disk import read_json, write_atomically
 from labctl.errors import EngineError, UnhealthyError
-from labctl.runtimes.base import Progress, Step
+from labctl.progress import Progress, Step
 from labctl.runtimes.local import config
-from labctl.runtimes.local.folder import SessionFolder, read_json, write_atomically
+from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.health import Probed, probe_all, probed
 from labctl.runtimes.local.logs import last_lines
 from labctl.runtimes.local.supervisor import Process, Supervisor

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.disk import write_atomically
 from labctl.runtimes.local import environment
-from labctl.runtimes.local.folder import SessionFolder, write_atomically
+from labctl.runtimes.local.folder import SessionFolder
 
 if TYPE_CHECKING:
     from labctl.plan import Plan, ServicePlan

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl import index
 from labctl.errors import PreflightError
-from labctl.runtimes.base import Progress, Step
-from labctl.runtimes.local import index
-from labctl.runtimes.local.cache import Children, Failed, make_once, refuse
+from labctl.progress import Progress, Step
+from labctl.runtimes.cache import Children, Failed, make_once, refuse
 
 if TYPE_CHECKING:
     from labctl.plan import EnvStep

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl.disk import read_json, write_atomically
 from labctl.runtimes.local import config, environment, envs
-from labctl.runtimes.local.folder import SessionFolder, read_json, write_atomically
+from labctl.runtimes.local.folder import SessionFolder
 
 if TYPE_CHECKING:
     from labctl.plan import Plan, ServicePlan

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from labctl.runtimes.exchange import NoAnswer, connects, exchange
 from labctl.runtimes.local import environment
-from labctl.runtimes.local.exchange import NoAnswer, connects, exchange
 
 PROBE_S = 3.0
 COMMAND_S = 10.0

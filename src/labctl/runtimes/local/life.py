@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError
-from labctl.runtimes.base import Progress, Step
+from labctl.progress import Progress, Step
 from labctl.runtimes.local import config, environment, envs, handles
 from labctl.runtimes.local.bringing import Bringing
 from labctl.runtimes.local.folder import SessionFolder

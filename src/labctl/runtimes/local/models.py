@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.runtimes.base import Progress, Step
+from labctl.progress import Progress, Step
+from labctl.runtimes.cache import Children, Failed, make_once, refuse
 from labctl.runtimes.local import environment
-from labctl.runtimes.local.cache import Children, Failed, make_once, refuse
 
 if TYPE_CHECKING:
     from labctl.plan import ModelStep

@@ -8,10 +8,11 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from labctl.disk import locked, read_json, write_atomically
 from labctl.errors import PreflightError
-from labctl.runtimes.local.folder import SessionFolder, locked, read_json, write_atomically
+from labctl.runtimes.exchange import LOOPBACK
+from labctl.runtimes.local.folder import SessionFolder
 
-LOOPBACK = "127.0.0.1"
 _RANGE = range(20_000, 32_000)  # below what Linux takes for outgoing connections (from 32768)
 
 PortName = tuple[str, str]

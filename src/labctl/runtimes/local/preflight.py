@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.disk import nearest
 from labctl.errors import PreflightError
 from labctl.runtimes.base import Problem
+from labctl.runtimes.cache import is_complete
 from labctl.runtimes.local import envs
-from labctl.runtimes.local.cache import is_complete
-from labctl.runtimes.local.folder import nearest
 from labctl.units import format_mib
 
 if TYPE_CHECKING:

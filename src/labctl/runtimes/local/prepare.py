@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.runtimes.base import Progress, Step
+from labctl.progress import Progress, Step
+from labctl.runtimes.cache import Children, is_complete
 from labctl.runtimes.local import envs, models
-from labctl.runtimes.local.cache import Children, is_complete
 
 if TYPE_CHECKING:
     from labctl.plan import EnvStep, ModelStep, Plan

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.errors import NotFoundError
-from labctl.runtimes.base import Handle, Problem, Progress, Remain, ServiceState, Started, Step
+from labctl.progress import Progress, Step
+from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
+from labctl.runtimes.cache import disk_trouble
+from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
-from labctl.runtimes.local.cache import disk_trouble
 from labctl.runtimes.local.census import Census
 from labctl.runtimes.local.folder import SessionFolder
-from labctl.runtimes.local.ports import LOOPBACK
 from labctl.runtimes.local.supervisor import Supervisor
-from labctl.runtimes.local.terminal import in_terminal
+from labctl.runtimes.terminal import in_terminal
 
 if TYPE_CHECKING:
     from labctl.gpus.inventory import Inventory

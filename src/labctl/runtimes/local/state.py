@@ -6,12 +6,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from labctl.disk import read_json
 from labctl.runtimes.base import ServiceState, State
+from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.local.census import Census
-from labctl.runtimes.local.folder import SessionFolder, read_json
+from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.health import probe_all, probed
 from labctl.runtimes.local.logs import last_lines
-from labctl.runtimes.local.ports import LOOPBACK
 from labctl.runtimes.local.supervisor import Process, Supervisor
 from labctl.units import format_duration
 

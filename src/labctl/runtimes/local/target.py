@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from labctl.process import run_process
-from labctl.runtimes.local import environment, files, logs, state
-from labctl.runtimes.local.exchange import NoAnswer, exchange
+from labctl.runtimes import files
+from labctl.runtimes.exchange import LOOPBACK, NoAnswer, exchange
+from labctl.runtimes.local import environment, logs, state
 from labctl.runtimes.local.folder import SessionFolder
-from labctl.runtimes.local.ports import LOOPBACK
 from labctl.target import (
     MAX_FILE_BYTES,
     MAX_OUTPUT_BYTES,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.runtimes.local.ports import LOOPBACK
+LOOPBACK = "127.0.0.1"
 
 
 class NoAnswer(Exception):

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from labctl.disk import locked
 from labctl.errors import PreflightError
-from labctl.runtimes.base import Progress, Step
-from labctl.runtimes.local.folder import locked
+from labctl.progress import Progress, Step
 
 MARKER = ".complete"
 _KEPT_LINES = 60

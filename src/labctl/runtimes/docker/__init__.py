@@ -1,0 +1,1 @@
+"""The docker runtime: a session as hardened containers on an engine of this host."""
