@@ -6,6 +6,20 @@ import re
 import zlib
 
 MAX_LEARNER_CHARS = 20
+SECRET = re.compile(r"\$\{LABCTL_SECRET_([A-Z][A-Z0-9_]*)\}")
+"""What stands in a plan for a secret that the runtime makes up for the session; group 1 is its name."""
+
+
+def secret(name: str) -> str:
+    """The text that stands for the session's secret `name` until a service starts.
+
+    >>> secret("grafana-admin")
+    '${LABCTL_SECRET_GRAFANA_ADMIN}'
+    """
+    text = "${LABCTL_SECRET_" + name.upper().replace("-", "_") + "}"
+    if not SECRET.fullmatch(text):
+        raise ValueError(f"{name!r} is no name of a secret; use lower-case words joined by dashes")
+    return text
 
 
 def learner_id(name: str) -> str:

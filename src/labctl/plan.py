@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from labctl.labs.lab import Lab
 from labctl.labs.source import Loc
 from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Id, Service
 from labctl.labs.templates import BadTemplate, render
-from labctl.names import session_id
+from labctl.names import secret, session_id
 
 ProfileName = Literal["cpu", "gpu"]
 MODELS_IN_CONTAINERS = "/models"
@@ -41,6 +41,8 @@ class Layout:
     hosts: Mapping[str, str]
     local_models: Mapping[str, str]
     listen: str = "127.0.0.1"
+    source: str | None = None
+    """The workspace's folder on this host; None where the host has none."""
 
 
 class EnvStep(Model):
@@ -81,13 +83,21 @@ class ServicePlan(Model):
     owner: Literal["lab", "learner"]
     restart: Literal["no", "on-failure", "always"]
     stop_grace_period: float
+    mem_limit: int | None = None
+    tmpfs: list[str] = []
     digest: str
+
+    def is_awaited(self, others: Iterable[ServicePlan]) -> bool:
+        """Whether it is meant to end: it is never restarted, or another service waits for its completion."""
+        waited_for = (other.depends_on[self.name].condition for other in others if self.name in other.depends_on)
+        return self.restart == "no" or "service_completed_successfully" in waited_for
 
 
 class WorkspacePlan(Model):
-    """Where the learner works; `path` as the session sees it."""
+    """Where the learner works; `path` as the session sees it, `source` on this host (None: the host does not have it)."""
 
     path: str
+    source: str | None = None
     image: str | None
     env: Id | None
     environment: dict[str, str]
@@ -114,8 +124,10 @@ class Plan(Model):
     lab_path: str
     lab_digest: str
     learner: str
+    cohort: str | None = None
     profile: ProfileName
     memory_mib: int
+    cpus: float = 2.0
     disk_mib: int
     egress: bool
     model: str | None
@@ -176,8 +188,10 @@ def plan(
         lab_path=str(lab.path),
         lab_digest=lab.digest,
         learner=learner,
+        cohort=cohort,
         profile=profile,
         memory_mib=size.memory,
+        cpus=size.cpus,
         disk_mib=size.disk,
         egress=lab.spec.egress,
         model=size.model,
@@ -214,6 +228,7 @@ def _places(lab: Lab, layout: Layout) -> dict[str, Any]:
         "listen": layout.listen,
         "workspace": layout.workspace,
         "lab_path": layout.lab,
+        "lab_folder": str(lab.path),
         "url": lambda service, port=None: _url(lab, layout, service, port),
     }
 
@@ -261,7 +276,7 @@ def _service(name: str, service: Service, context: Mapping[str, Any], layout: La
         return ports[port]
 
     values = service.model_dump(exclude={"profiles", "depends_on", "ports"})
-    values = render(values, {**context, "port": own_port}, loc)
+    values = render(values, {**context, "port": own_port, "secret": secret}, loc)
     values |= {
         "name": name,
         "env": values["env"] or None,
@@ -274,9 +289,11 @@ def _service(name: str, service: Service, context: Mapping[str, Any], layout: La
 
 def _workspace(lab: Lab, context: Mapping[str, Any], layout: Layout) -> WorkspacePlan:
     loc: Loc = ("workspace",)
-    values = render(lab.spec.workspace.model_dump(), context, loc)
+    values = render(lab.spec.workspace.model_dump(), {**context, "secret": secret}, loc)
     with _checked_again(loc):
-        return WorkspacePlan.model_validate({**values, "path": layout.workspace, "env": values["env"] or None})
+        return WorkspacePlan.model_validate(
+            {**values, "path": layout.workspace, "source": layout.source, "env": values["env"] or None}
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -17,3 +18,14 @@ class Step:
 
 
 Progress = Callable[[Step], None]
+
+
+def one_at_a_time(progress: Progress) -> Progress:
+    """`progress` for several threads."""
+    lock = threading.Lock()
+
+    def report(step: Step) -> None:
+        with lock:
+            progress(step)
+
+    return report

@@ -35,6 +35,12 @@ class Settings:
     profile: str | None
     database_url: str | None
     nvml_library: str | None
+    docker_host: str | None
+    """Where Docker's own tools look for the engine too; a name of theirs, hence without our prefix."""
+    base_image: str | None
+    """What images of docker/ that start from Python or Debian are built on, in the place of the public image."""
+    registry: str | None
+    """Where the images of docker/ are pulled from, and under which name they are kept; built here when it has none."""
     learner: str
     workspaces: Path
     origins: tuple[Setting, ...]
@@ -48,6 +54,9 @@ _DEFAULTS: dict[str, str | None] = {
     "LABCTL_DATABASE_URL": None,
     "LABCTL_NVML_LIBRARY": None,
     "LABCTL_MODELS": None,
+    "LABCTL_BASE_IMAGE": None,
+    "LABCTL_REGISTRY": None,
+    "DOCKER_HOST": None,
     "LABCTL_WORKSPACES": "~/labctl",
     "LABCTL_LEARNER": None,
 }
@@ -71,6 +80,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         profile=value["LABCTL_PROFILE"],
         database_url=value["LABCTL_DATABASE_URL"],
         nvml_library=value["LABCTL_NVML_LIBRARY"],
+        docker_host=value["DOCKER_HOST"],
+        base_image=value["LABCTL_BASE_IMAGE"],
+        registry=(value["LABCTL_REGISTRY"] or "").rstrip("/") or None,
         learner=learner_id(value["LABCTL_LEARNER"] or _user(environ)),
         workspaces=_path(chosen["LABCTL_WORKSPACES"]),
         origins=tuple(chosen.values()),

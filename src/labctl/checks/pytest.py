@@ -32,8 +32,8 @@ class PytestCheck(BaseCheck):
     kind: Literal["pytest"] = "pytest"
     file: str = Field(pattern=r"^[^/].*\.py$")
     """The file, relative to the lab's folder, for example checks/test_api.py."""
-    lab: NonEmpty = "{{ lab_path }}"
-    """The lab's folder; filled in."""
+    lab: NonEmpty = "{{ lab_folder }}"
+    """The lab's folder where the check runs, which is not in the session; filled in."""
     test: str | None = Field(default=None, pattern=r"^[A-Za-z_][\w:]*(\[.*\])?$")
     """One test of the file, for example test_restart or TestApi::test_restart; all of them when left out."""
     parameters: dict[str, Any] = {}
@@ -43,7 +43,7 @@ class PytestCheck(BaseCheck):
     @classmethod
     def _lab_counts_as_given(cls, values: Any) -> Any:
         """The plan renders the templates in what was given; the lab's folder is one that no author has to write."""
-        return {"lab": "{{ lab_path }}", **values} if isinstance(values, dict) else values
+        return {"lab": "{{ lab_folder }}", **values} if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _stays_in_the_lab(self) -> PytestCheck:

@@ -41,6 +41,18 @@ SizeMib = Annotated[
 Sharing = Literal["exclusive", "mig", "mps", "timeslice", "any"]
 
 
+def _absolute(text: str) -> str:
+    path = PurePosixPath(text)
+    if not path.is_absolute() or ".." in path.parts or ":" in text or str(path) == "/":
+        raise ValueError(f"{text!r} is no folder in a container; give an absolute path such as /var/lib/grafana")
+    return str(path)
+
+
+ContainerPath = Annotated[str, Field(max_length=200), AfterValidator(_absolute)]
+RESERVED_SERVICES = ("workspace", "ingress")
+"""What the container runtimes name parts of their own."""
+
+
 class GpuNeed(Model):
     """What the gpu profile asks of each GPU."""
 
@@ -58,7 +70,9 @@ class Profile(Model):
     model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*" + END)
     """A model of labs/models/, or a model hub's id."""
     memory: SizeMib = 1024
-    """Main memory for everything that runs."""
+    """Main memory for everything that runs; in containers also the most that each one may take."""
+    cpus: float = Field(default=2.0, gt=0, le=1024)
+    """CPU cores that each container may use."""
     disk: SizeMib = 1024
     """Free disk the first `up` needs: environments, models, outputs."""
     gpu: GpuNeed | None = None
@@ -70,7 +84,7 @@ class Workspace(Model):
     """Where the learner works."""
 
     image: str | None = None
-    """The image containers use, for example docker/trainer."""
+    """The image containers use, for example docker/trainer. One that listens on 8888 (JupyterLab) is opened in the browser."""
     env: EnvName | None = None
     """The Python environment of labs/envs/ that commands in the workspace use."""
     environment: Environment = {}
@@ -115,7 +129,8 @@ class Service(Model):
     image: str | None = None
     env: EnvName | None = None
     """The Python environment of labs/envs/ whose commands come first on PATH."""
-    command: Annotated[list[NonEmpty], Field(min_length=1)]
+    command: list[NonEmpty] = []
+    """What runs. Left out, a container runs its image's own command; a plain process cannot do without."""
     environment: Environment = {}
     ports: dict[Id, Annotated[int, Field(ge=1, le=65535)]] = {}
     """Name to the port inside a container; as a plain process a free port stands in for it."""
@@ -125,8 +140,18 @@ class Service(Model):
     """learner: this runs the learner's own code, so when it does not answer that is a failure, not an error of the lab."""
     restart: Literal["no", "on-failure", "always"] = "on-failure"
     stop_grace_period: Duration = 10.0
+    mem_limit: SizeMib | None = None
+    """The most memory its container may take; the profile's memory when left out."""
+    tmpfs: list[ContainerPath] = []
+    """Folders that its container may write besides the workspace, /tmp and its home; empty at each start."""
     profiles: list[Literal["cpu", "gpu"]] = []
     """Only in these profiles; in all when left out."""
+
+    @model_validator(mode="after")
+    def _something_runs(self) -> Service:
+        if not self.command and not self.image:
+            raise ValueError("give a command, an image, or both")
+        return self
 
     @model_validator(mode="after")
     def _probe_has_a_port(self) -> Service:
@@ -178,10 +203,24 @@ class LabSpec(Model):
 
     @model_validator(mode="after")
     def _references_exist(self) -> LabSpec:
-        problems = [*_unknown_dependencies(self), *_unknown_needs(self), *_unknown_services(self), *_cycles(self)]
+        problems = [
+            *_reserved(self),
+            *_unknown_dependencies(self),
+            *_unknown_needs(self),
+            *_unknown_services(self),
+            *_cycles(self),
+        ]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def _reserved(lab: LabSpec) -> list[str]:
+    return [
+        f"services.{name}: this name is taken by labctl; choose another"
+        for name in RESERVED_SERVICES
+        if name in lab.services
+    ]
 
 
 def _unknown_dependencies(lab: LabSpec) -> list[str]:

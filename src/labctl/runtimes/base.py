@@ -115,6 +115,10 @@ class Runtime(Protocol):
         """An interactive shell on this process's terminal, in the workspace or in a service; its exit code."""
         ...
 
+    def secrets(self, handle: Handle) -> Mapping[str, str]:
+        """The passwords and tokens that were made up for the session, by name."""
+        ...
+
     def down(self, handle: Handle, progress: Progress) -> None:
         """End everything of the session and remove what `up` made, except the workspace."""
         ...

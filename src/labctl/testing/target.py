@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from labctl.process import run_process
+from labctl.runtimes import files
 from labctl.target import (
     MAX_FILE_BYTES,
     MAX_OUTPUT_BYTES,
     CannotLook,
     CommandResult,
     FileInfo,
-    RefusedPath,
     Request,
     Response,
     TargetSpec,
@@ -25,7 +25,6 @@ from labctl.target import (
 )
 
 Answer = Response | Callable[[Request], Response]
-MAX_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,8 @@ class FakeTarget:
     """A session for unit tests. `run` runs real commands in `folder`; `answers` maps (service, method, path) to an answer.
 
     A path with its query is looked up first, then the path alone. What is not in `answers` does not answer: Unreachable
-    for `learner_services`, else CannotLook. `provided` are folders that may be read by absolute path.
+    for `learner_services`, else CannotLook. `provided` are folders that may be read by absolute path; `environment` is what
+    commands see besides PATH and HOME.
     """
 
     folder: Path
@@ -41,6 +41,7 @@ class FakeTarget:
     service_logs: Mapping[str, str] = field(default_factory=dict)
     learner_services: frozenset[str] = frozenset()
     provided: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def run(
         self,
@@ -51,21 +52,21 @@ class FakeTarget:
         stdin: bytes = b"",
         max_output_bytes: int = MAX_OUTPUT_BYTES,
     ) -> CommandResult:
-        clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), **(env or {})}
+        clean = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.folder),
+            **self.environment,
+            **(env or {}),
+        }
         return run_process(
             command, cwd=self.folder, env=clean, timeout_s=timeout_s, stdin=stdin, max_output_bytes=max_output_bytes
         )
 
     def read(self, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
-        with self._inside(path).open("rb") as stream:
-            return stream.read(max_bytes)
+        return files.read(path, self.folder, self.provided, max_bytes)
 
     def find(self, pattern: str) -> list[FileInfo]:
-        if pattern.startswith("/") or ".." in Path(pattern).parts:
-            raise RefusedPath(pattern)
-        names = sorted(str(path.relative_to(self.folder)) for path in self.folder.glob(pattern))[:MAX_FOUND]
-        found = [(name, self._inside(name)) for name in names]
-        return [_info(name, real) for name, real in found if real.exists()]
+        return files.find(pattern, self.folder)
 
     def request(self, request: Request) -> Response:
         path = request.path.partition("?")[0]
@@ -97,16 +98,9 @@ class FakeTarget:
             "service_logs": dict(self.service_logs),
             "learner_services": sorted(self.learner_services),
             "provided": [str(path) for path in self.provided],
+            "environment": dict(self.environment),
         }
         return TargetSpec(factory="labctl.testing.target:rebuild", arguments=arguments)
-
-    def _inside(self, path: str) -> Path:
-        """The real path, symbolic links followed, when it lies in the workspace or, given as absolute, in what is provided."""
-        real = (self.folder / path).resolve()
-        places = self.provided if path.startswith("/") else (self.folder,)
-        if not any(real.is_relative_to(place.resolve()) for place in places):
-            raise RefusedPath(path)
-        return real
 
 
 def rebuild(
@@ -115,6 +109,7 @@ def rebuild(
     service_logs: Mapping[str, str],
     learner_services: Sequence[str],
     provided: Sequence[str],
+    environment: Mapping[str, str],
 ) -> FakeTarget:
     """The FakeTarget whose `spec` these arguments are."""
     return FakeTarget(
@@ -128,6 +123,7 @@ def rebuild(
         service_logs=service_logs,
         learner_services=frozenset(learner_services),
         provided=tuple(map(Path, provided)),
+        environment=environment,
     )
 
 
@@ -146,7 +142,3 @@ def completion(text: str, *, tokens: int = 5, duration_s: float = 0.01) -> Respo
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
     return answer({"object": "chat.completion", "choices": [choice], "usage": usage}, duration_s=duration_s)
-
-
-def _info(name: str, path: Path) -> FileInfo:
-    return FileInfo(path=name, is_dir=path.is_dir(), size_bytes=path.stat().st_size)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from labctl.disk import read_json, write_atomically
 from labctl.errors import EngineError, UnhealthyError
 from labctl.progress import Progress, Step
-from labctl.runtimes.local import config
 from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.health import Probed, probe_all, probed
 from labctl.runtimes.local.logs import last_lines
@@ -63,7 +62,7 @@ class Bringing:
         self._clean = clean
         self._services = {
             service.name: _Service(
-                plan=service, probed=probed(handle, service.name), is_job=config.is_job(plan, service)
+                plan=service, probed=probed(handle, service.name), is_job=service.is_awaited(plan.services)
             )
             for service in plan.services
         }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.disk import write_atomically
+from labctl.runtimes import secrets
 from labctl.runtimes.local import environment
 from labctl.runtimes.local.folder import SessionFolder
 
@@ -73,14 +74,6 @@ def written_programs(folder: SessionFolder) -> dict[str, str]:
     return {part.partition("]")[0]: f"[program:{part.rstrip()}\n" for part in parts}
 
 
-def is_job(plan: Plan, service: ServicePlan) -> bool:
-    """Whether the service is meant to end: it is never restarted, or another one waits for its completion."""
-    waited_for = (
-        other.depends_on[service.name].condition for other in plan.services if service.name in other.depends_on
-    )
-    return service.restart == "no" or "service_completed_successfully" in waited_for
-
-
 def quote(word: str) -> str:
     """A word of `command=` as supervisord reads it back: through configparser, `%` expansion and shlex.
 
@@ -102,17 +95,19 @@ def _launches(plan: Plan, folder: SessionFolder, venvs: dict[str, str]) -> dict[
 
 
 def _launch(plan: Plan, service: ServicePlan, folder: SessionFolder, venvs: dict[str, str]) -> str:
+    known = secrets.read(folder.root)
     env = {
         **environment.of_session(plan, folder.home),
         **environment.of_venv(venvs.get(service.env or "")),
-        **service.environment,
+        **secrets.fill_all(service.environment, known),
         "LABCTL_SERVICE": service.name,
     }
-    return json.dumps({"argv": service.command, "cwd": plan.workspace.path, "env": env}, sort_keys=True, indent=1)
+    command = [secrets.fill(word, known) for word in service.command]
+    return json.dumps({"argv": command, "cwd": plan.workspace.path, "env": env}, sort_keys=True, indent=1)
 
 
 def _program(plan: Plan, service: ServicePlan, launch_file: str) -> str:
-    job = is_job(plan, service)
+    job = service.is_awaited(plan.services)
     command = [sys.executable, "-I", "-S", str(_LAUNCH), launch_file]
     settings = {
         "command": " ".join(map(quote, command)),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.disk import read_json, write_atomically
-from labctl.runtimes.local import config, environment, envs
+from labctl.runtimes.local import environment, envs
 from labctl.runtimes.local.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _service(plan: Plan, service: ServicePlan, session: Mapping[str, str], venvs
         "ports": dict(service.ports),
         "healthcheck": service.healthcheck.model_dump() if service.healthcheck else None,
         "owner": service.owner,
-        "is_job": config.is_job(plan, service),
+        "is_job": service.is_awaited(plan.services),
         "grace_s": service.stop_grace_period,
         "environment": {**session, **venv, **service.environment, "LABCTL_SERVICE": service.name},
     }

@@ -31,6 +31,12 @@ def problems(plan: Plan, home: Path, *, is_running: bool) -> Iterator[Problem]:
         yield from _disk(plan, home)
     if not is_running:
         yield from _memory(plan)
+    for service in plan.services:
+        if not service.command:
+            yield Problem(
+                what=f"service {service.name} has no command, only an image: it cannot run as a plain process",
+                hint="use --runtime docker, or give the service a command",
+            )
     if plan.gpu and not plan.allocation:
         yield Problem(
             what="the gpu profile needs a GPU, and none is allocated",

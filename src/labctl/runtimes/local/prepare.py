@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.progress import Progress, Step
+from labctl.progress import Progress, Step, one_at_a_time
 from labctl.runtimes.cache import Children, is_complete
 from labctl.runtimes.local import envs, models
 
@@ -30,7 +28,7 @@ class _Preparing:
     def __init__(self, plan: Plan, home: Path, progress: Progress) -> None:
         self._plan = plan
         self._home = home
-        self._progress = _one_at_a_time(progress)
+        self._progress = one_at_a_time(progress)
         self._children = Children()
 
     def run(self, missing: list[EnvStep], unbuilt: list[ModelStep]) -> list[str]:
@@ -59,13 +57,3 @@ class _Preparing:
     def _model(self, model: ModelStep) -> bool:
         venv = envs.folder(self._home, self._plan.env(model.env))
         return models.make(model, venv, progress=self._progress, children=self._children)
-
-
-def _one_at_a_time(progress: Progress) -> Callable[[Step], None]:
-    lock = threading.Lock()
-
-    def report(step: Step) -> None:
-        with lock:
-            progress(step)
-
-    return report

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.errors import NotFoundError
 from labctl.progress import Progress, Step
+from labctl.runtimes import secrets
 from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.exchange import LOOPBACK
@@ -55,6 +56,7 @@ class LocalRuntime:
             )
         return Layout(
             workspace=str(workspace),
+            source=str(workspace),
             lab=str(lab.path),
             models=str(self._home / "models"),
             ports=kept,
@@ -86,6 +88,7 @@ class LocalRuntime:
         with disk_trouble(self._home):
             folder.create()
             with folder.lock(lambda: progress(_waiting(plan.session))):
+                secrets.ensure(folder.root, plan)
                 handle = handles.make(plan, folder)
                 handles.write(plan, handle, folder, expires_at)
                 made = prepare(plan, self._home, progress)
@@ -117,7 +120,8 @@ class LocalRuntime:
             raise _no_service(known, service)
         own = known["services"][service] if service is not None else known
         terminal = {name: os.environ[name] for name in _FOR_TERMINALS if name in os.environ}
-        env = {**environment.of_host(), **terminal, **own["environment"]}
+        filled = secrets.fill_all(own["environment"], self.secrets(handle))
+        env = {**environment.of_host(), **terminal, **filled}
         env["PATH"] = f"{env['PATH']}:{shell.tools(self._folder(handle['session']))}"
         return in_terminal(command, env, known["workspace"])
 
@@ -126,6 +130,9 @@ class LocalRuntime:
         command = shell.command(self._folder(handle["session"]), known["environment"]["LABCTL_LAB"])
         return self.exec(handle, command, service=service)
 
+    def secrets(self, handle: Handle) -> Mapping[str, str]:
+        return secrets.read(self._folder(handle["session"]).root)
+
     def down(self, handle: Handle, progress: Progress) -> None:
         folder = self._folder(handle["session"])
         if not folder.root.is_dir():
@@ -133,6 +140,7 @@ class LocalRuntime:
             return
         with disk_trouble(self._home), folder.lock(lambda: progress(_waiting(folder.session))):
             life.take_down(handles.complete(handle, folder), folder, progress)
+            secrets.forget(folder.root)
 
     def remains(self) -> list[Remain]:
         from labctl.runtimes.local import processes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.process import run_process
-from labctl.runtimes import files
+from labctl.runtimes import files, secrets
 from labctl.runtimes.exchange import LOOPBACK, NoAnswer, exchange
 from labctl.runtimes.local import environment, logs, state
 from labctl.runtimes.local.folder import SessionFolder
@@ -51,10 +51,11 @@ class LocalTarget:
     ) -> CommandResult:
         if not self._workspace.is_dir():
             raise CannotLook(f"the workspace {self._workspace} is gone")
+        known = secrets.read(self._folder.root)
         try:
             return run_process(
                 command,
-                env={**environment.of_host(), **self._handle["environment"], **(env or {})},
+                env={**environment.of_host(), **secrets.fill_all(self._handle["environment"], known), **(env or {})},
                 cwd=self._workspace,
                 timeout_s=timeout_s,
                 stdin=stdin,

@@ -1,0 +1,186 @@
+"""A Docker engine of this host: how it is found, what it can do, and its troubles in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.errors import EngineError, PreflightError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from labctl.settings import Settings
+
+TIMEOUT_S = 60
+CONNECTIONS = 32
+"""As many calls may be under way at once; the SDK's default of 10 makes threads wait for each other."""
+_SYSTEM_SOCKET = Path("/var/run/docker.sock")
+_START = "start it: `sudo systemctl start docker`; `docker info` must answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says of itself. `cdi`: whether it knows NVIDIA's GPUs as CDI devices; None when it cannot tell."""
+
+    rootless: bool
+    userns_remap: bool
+    cdi: bool | None
+    cgroup_version: str
+    memory_limit: bool
+    cpu_count: int
+    memory_mib: int
+    storage_driver: str
+    root_dir: str
+    server_version: str
+    api_version: str
+
+
+def connect(settings: Settings) -> DockerClient:
+    """A client of the engine that answers. Raises PreflightError for an engine elsewhere, EngineError when none answers."""
+    url = f"unix://{_socket(settings)}"
+    with engine_errors():
+        import docker  # 0.4 s, which commands without an engine need not pay
+
+        return docker.DockerClient(base_url=url, version="auto", timeout=TIMEOUT_S, max_pool_size=CONNECTIONS)
+
+
+def engine_info(client: DockerClient) -> EngineInfo:
+    """What the engine can do. Raises EngineError."""
+    with engine_errors():
+        info: dict[str, Any] = client.info()
+        version: dict[str, Any] = client.version()
+    security = {part for option in info.get("SecurityOptions") or [] for part in str(option).split(",")}
+    return EngineInfo(
+        rootless="name=rootless" in security,
+        userns_remap="name=userns" in security,
+        cdi=_knows_gpus(info),
+        cgroup_version=str(info.get("CgroupVersion", "1")),
+        memory_limit=bool(info.get("MemoryLimit")),
+        cpu_count=int(info.get("NCPU") or 0),
+        memory_mib=int(info.get("MemTotal") or 0) // 2**20,
+        storage_driver=str(info.get("Driver", "")),
+        root_dir=str(info.get("DockerRootDir", "")),
+        server_version=str(info.get("ServerVersion", "")),
+        api_version=str(version.get("ApiVersion", "")),
+    )
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """The one place where the SDK's errors become an EngineError; put it around every use of a client."""
+    try:
+        yield
+    except (ImportError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except Exception as error:
+        translated = _translated(error)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _socket(settings: Settings) -> str:
+    if settings.docker_host:
+        scheme, found, path = settings.docker_host.partition("://")
+        if found and scheme == "unix" and path:
+            return path
+        raise PreflightError(
+            f"DOCKER_HOST is {settings.docker_host!r}, and an engine on another machine cannot mount this one's workspaces",
+            "unset DOCKER_HOST, or give a socket of this machine: export DOCKER_HOST=unix:///var/run/docker.sock",
+        )
+    places = [_SYSTEM_SOCKET, *_rootless_sockets()]
+    found_here = next((place for place in places if place.exists()), None)
+    if found_here is None:
+        raise EngineError(
+            f"no Docker engine runs here ({' and '.join(map(str, places))}: no such socket)",
+            "install Docker (https://docs.docker.com/engine/install/) and start it, "
+            "or say where its socket is: export DOCKER_HOST=unix:///…",
+        )
+    return str(found_here)
+
+
+def _rootless_sockets() -> list[Path]:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return [Path(runtime) / "docker.sock"] if runtime else []
+
+
+def _knows_gpus(info: dict[str, Any]) -> bool | None:
+    """From API 1.50 on the devices are listed; before that, only the folders that describe them, which are this host's."""
+    if isinstance(info.get("DiscoveredDevices"), list):
+        return any(str(device.get("ID", "")).startswith("nvidia.com/gpu=") for device in info["DiscoveredDevices"])
+    if "CDISpecDirs" not in info:
+        return None
+    return any(True for folder in info["CDISpecDirs"] or [] for _ in Path(folder).glob("*nvidia*"))
+
+
+def _translated(error: Exception) -> EngineError | None:
+    """The error in words; None when it is not one of the engine's."""
+    import docker.errors
+    import requests.exceptions
+    import urllib3.exceptions
+
+    if isinstance(error, docker.errors.APIError):
+        return _refused(error)
+    timeouts = (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    cause = _os_error(error)
+    if any(isinstance(link, timeouts) for link in _chain(error)):
+        return EngineError(
+            f"the Docker engine did not answer within {TIMEOUT_S} s",
+            "it may be busy, or hang: `docker info`; the same command again goes on where this one stopped",
+        )
+    if isinstance(
+        error,
+        docker.errors.DockerException
+        | requests.exceptions.RequestException
+        | urllib3.exceptions.HTTPError
+        | ConnectionError,
+    ):
+        return _unreachable(error, cause)
+    return None
+
+
+def _refused(error: Any) -> EngineError:
+    said = str(error.explanation or error).strip()
+    if "no space left on device" in said:
+        return EngineError(f"the engine's disk is full: {said}", "free some: `docker system df` shows what takes it")
+    return EngineError(f"the Docker engine refused: {said}", "`docker info` shows the engine's state")
+
+
+def _unreachable(error: Exception, cause: OSError | None) -> EngineError:
+    if isinstance(cause, PermissionError):
+        return EngineError(
+            "this user may not speak to the Docker engine: permission denied on its socket",
+            "`sudo usermod -aG docker $USER` and log in again (that group is as powerful as root), "
+            "or use a rootless engine: https://docs.docker.com/engine/security/rootless/",
+        )
+    if cause is not None and cause.errno in (errno.ENOENT, errno.ECONNREFUSED):
+        return EngineError("the Docker engine is not running: nobody answers on its socket", _START)
+    return EngineError(f"the Docker engine cannot be reached: {str(error)[:300]}", _START)
+
+
+def _os_error(error: BaseException) -> OSError | None:
+    """The system's own error below the wrappings of the SDK, requests and urllib3."""
+    import requests.exceptions
+
+    wrapped = requests.exceptions.RequestException  # an OSError in name only
+    links = (link for link in _chain(error) if isinstance(link, OSError) and not isinstance(link, wrapped))
+    return next((link for link in links if link.errno is not None), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error` and all that it was made from: causes, contexts, and errors among its arguments."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        inner = [link.__cause__, link.__context__, *link.args, getattr(link, "reason", None)]
+        waiting += [each for each in inner if isinstance(each, BaseException)]
