@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.disk import read_json, write_atomically
 from labctl.errors import EngineError, UnhealthyError
 from labctl.progress import Progress, Step
-from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local.health import Probed, probe_all, probed
 from labctl.runtimes.local.logs import last_lines
 from labctl.runtimes.local.supervisor import Process, Supervisor

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from labctl.runtimes.base import State
 from labctl.runtimes.cache import is_complete
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import config, envs, handles
 from labctl.runtimes.local.census import Census
-from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.state import states
 
 if TYPE_CHECKING:

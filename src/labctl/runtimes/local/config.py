@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from labctl.disk import write_atomically
 from labctl.runtimes import secrets
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment
-from labctl.runtimes.local.folder import SessionFolder
 
 if TYPE_CHECKING:
     from labctl.plan import Plan, ServicePlan

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labctl.disk import read_json, write_atomically
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, envs
-from labctl.runtimes.local.folder import SessionFolder
 
 if TYPE_CHECKING:
     from labctl.plan import Plan, ServicePlan
-    from labctl.runtimes.base import Handle
 
 
 def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
@@ -39,19 +36,6 @@ def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
         },
         "services": {service.name: _service(plan, service, session, venvs) for service in plan.services},
     }
-
-
-def write(plan: Plan, handle: Handle, folder: SessionFolder, expires_at: str | None) -> None:
-    """Keep plan and handle in the session's folder: a kill in the middle of `up` must not lose them."""
-    write_atomically(folder.plan, plan.model_dump_json(indent=1))
-    text = json.dumps({**handle, "expires_at": expires_at}, indent=1)
-    if read_json(folder.handle) != json.loads(text):
-        write_atomically(folder.handle, text)
-
-
-def complete(handle: Handle, folder: SessionFolder) -> Mapping[str, Any]:
-    """`handle`, or the one in the session's folder when it holds only the session's id."""
-    return handle if "services" in handle else {**read_json(folder.handle), **handle}
 
 
 def grace_s(handle: Mapping[str, Any]) -> float:

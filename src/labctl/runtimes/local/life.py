@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError
 from labctl.progress import Progress, Step
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import config, environment, envs, handles
 from labctl.runtimes.local.bringing import Bringing
-from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.ports import PortName
 from labctl.runtimes.local.supervisor import Process, Supervisor
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from labctl.disk import locked, read_json, write_atomically
 from labctl.errors import PreflightError
 from labctl.runtimes.exchange import LOOPBACK
-from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.folder import SessionFolder
 
 _RANGE = range(20_000, 32_000)  # below what Linux takes for outgoing connections (from 32768)
 

@@ -13,13 +13,13 @@ from labctl.errors import PreflightError
 from labctl.runtimes.base import Problem
 from labctl.runtimes.cache import is_complete
 from labctl.runtimes.local import envs
+from labctl.runtimes.memory import available_memory_mib
 from labctl.units import format_mib
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
 
 _MIB = 1024 * 1024
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def problems(plan: Plan, home: Path, *, is_running: bool) -> Iterator[Problem]:
@@ -78,16 +78,3 @@ def _memory(plan: Plan) -> Iterator[Problem]:
             what=f"{plan.lab} needs {format_mib(plan.memory_mib)} of memory; {format_mib(free)} is available",
             hint="end other programs or sessions (`labctl status`)",
         )
-
-
-def available_memory_mib() -> int:
-    """Memory that new processes can have: the host's, or less where a container limits it."""
-    import psutil
-
-    limits = [int(psutil.virtual_memory().available)]
-    try:
-        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        limits += [int(limit) - int(used)] if limit != "max" else []
-    except OSError:  # no such limit: cgroup v1, or not in a container
-        pass
-    return min(limits) // _MIB

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.errors import NotFoundError
 from labctl.progress import Progress, Step
+from labctl.runtimes import handles as kept
 from labctl.runtimes import secrets
 from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.exchange import LOOPBACK
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
 from labctl.runtimes.local.census import Census
-from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.supervisor import Supervisor
 from labctl.runtimes.terminal import in_terminal
 
@@ -49,7 +50,7 @@ class LocalRuntime:
         folder = self._folder(session)
         named = {profile.model for profile in lab.spec.profiles.values() if profile.model}
         with disk_trouble(self._home):
-            kept = ports.keep(
+            numbers = ports.keep(
                 folder,
                 [(name, port) for name, service in lab.spec.services.items() for port in service.ports],
                 life.port_holder(folder),
@@ -59,7 +60,7 @@ class LocalRuntime:
             source=str(workspace),
             lab=str(lab.path),
             models=str(self._home / "models"),
-            ports=kept,
+            ports=numbers,
             hosts=dict.fromkeys(lab.spec.services, LOOPBACK),
             local_models={name: str(path) for name in named if (path := self._local_model(name))},
         )
@@ -90,14 +91,14 @@ class LocalRuntime:
             with folder.lock(lambda: progress(_waiting(plan.session))):
                 secrets.ensure(folder.root, plan)
                 handle = handles.make(plan, folder)
-                handles.write(plan, handle, folder, expires_at)
+                kept.write(plan, handle, folder, expires_at)
                 made = prepare(plan, self._home, progress)
                 changed = life.bring_up(plan, handle, folder, progress)
         return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))
 
     def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
         folder = self._folder(handle["session"])
-        return state.states(handles.complete(handle, folder), folder, self._census, probe=probe)
+        return state.states(kept.complete(handle, folder), folder, self._census, probe=probe)
 
     def target(self, handle: Handle) -> Target:
         from labctl.runtimes.local.target import LocalTarget
@@ -109,7 +110,7 @@ class LocalRuntime:
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
     ) -> Iterator[str]:
         folder = self._folder(handle["session"])
-        known = handles.complete(handle, folder)
+        known = kept.complete(handle, folder)
         if service not in known.get("services", {file.stem for file in folder.logs.glob("*.log")}):
             raise _no_service(known, service)
         return logs.lines(folder.log(service), follow=follow, since_s=since_s, is_over=life.end_watch(folder, service))
@@ -139,7 +140,7 @@ class LocalRuntime:
             life.end_processes(folder, life.GRACE_S)
             return
         with disk_trouble(self._home), folder.lock(lambda: progress(_waiting(folder.session))):
-            life.take_down(handles.complete(handle, folder), folder, progress)
+            life.take_down(kept.complete(handle, folder), folder, progress)
             secrets.forget(folder.root)
 
     def remains(self) -> list[Remain]:
@@ -154,16 +155,16 @@ class LocalRuntime:
         return [self._remain(session, running.get(session, [])) for session in sorted({*running, *folders})]
 
     def _remain(self, session: str, pids: Sequence[int]) -> Remain:
-        kept = handles.complete({"session": session}, self._folder(session))
+        known = kept.complete({"session": session}, self._folder(session))
         what = f"processes {', '.join(map(str, pids))}" if pids else f"folder {self._home / 'sessions' / session}"
-        return Remain(session=session, what=what, expires_at=kept.get("expires_at"))
+        return Remain(session=session, what=what, expires_at=known.get("expires_at"))
 
     def _folder(self, session: str) -> SessionFolder:
         return SessionFolder(self._home, session)
 
     def _known(self, handle: Handle) -> Mapping[str, Any]:
         folder = self._folder(handle["session"])
-        known = handles.complete(handle, folder)
+        known = kept.complete(handle, folder)
         if "services" not in known:
             raise NotFoundError(f"the session {folder.session} was never started", "`labctl up` starts it")
         return known

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.folder import SessionFolder
 
 _BASH = """\
 lab_path=$PATH

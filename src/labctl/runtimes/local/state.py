@@ -9,8 +9,8 @@ from typing import Any
 from labctl.disk import read_json
 from labctl.runtimes.base import ServiceState, State
 from labctl.runtimes.exchange import LOOPBACK
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local.census import Census
-from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.health import probe_all, probed
 from labctl.runtimes.local.logs import last_lines
 from labctl.runtimes.local.supervisor import Process, Supervisor

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.errors import EngineError
-from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.folder import SessionFolder
 
 _ANSWER_S = 10.0
 _START_S = 60.0

@@ -10,8 +10,8 @@ from typing import Any
 from labctl.process import run_process
 from labctl.runtimes import files, secrets
 from labctl.runtimes.exchange import LOOPBACK, NoAnswer, exchange
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, logs, state
-from labctl.runtimes.local.folder import SessionFolder
 from labctl.target import (
     MAX_FILE_BYTES,
     MAX_OUTPUT_BYTES,

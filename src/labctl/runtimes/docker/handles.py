@@ -1,0 +1,55 @@
+"""What is kept of a plan so that its session can be found, judged and looked into later: JSON values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from labctl.runtimes.docker import ingress
+from labctl.runtimes.docker.life import JUPYTER_CHECK
+from labctl.runtimes.docker.parts import JUPYTER_PORT, WORKSPACE, Host, check, image_of_workspace, ports
+from labctl.runtimes.folder import SessionFolder
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+
+def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
+    """The handle of the session that `plan` describes. `paths` maps folders of the session to folders of this host."""
+    services: dict[str, Any] = {
+        service.name: {
+            "ports": dict(service.ports),
+            "healthcheck": service.healthcheck.model_dump() if service.healthcheck else None,
+            "owner": service.owner,
+            "grace_s": service.stop_grace_period,
+        }
+        for service in plan.services
+    }
+    if plan.workspace.image:
+        services[WORKSPACE] = {
+            "ports": {"http": JUPYTER_PORT} if host.listens else {},
+            "healthcheck": JUPYTER_CHECK if host.listens else None,
+            "owner": "lab",
+            "grace_s": 2.0,
+        }
+    return {
+        "session": plan.session,
+        "lab": plan.lab,
+        "home": str(folder.home),
+        "workspace": host.workspace,
+        "lab_path": plan.lab_path,
+        "paths": _paths(plan, host),
+        "services": services,
+        "routes": [asdict(route) for route in ingress.routes(ports(plan, listens=host.listens))],
+        "check": asdict(check(plan, host)) if image_of_workspace(plan) else None,
+        "disk_mib": plan.disk_mib,
+    }
+
+
+def _paths(plan: Plan, host: Host) -> dict[str, str]:
+    models = {model.path: f"{host.models}/{PurePosixPath(model.path).name}" for model in plan.models}
+    local = host.local_models.get(plan.model or "")
+    if local and plan.model_path:
+        models[plan.model_path] = local
+    return {plan.workspace.path: host.workspace, "/lab": plan.lab_path, **models}

@@ -1,0 +1,112 @@
+"""Bringing a session to its plan, and ending it: only what drifted is replaced, whatever is missing is tolerated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from labctl.progress import Progress, Step, one_at_a_time
+from labctl.runtimes.docker import containers, labels, networks
+from labctl.runtimes.docker.bringing import Bringing, bring_up
+from labctl.runtimes.docker.containers import Networks, Seen
+from labctl.runtimes.docker.parts import INGRESS_NAME, WORKSPACE, Part
+from labctl.runtimes.docker.session import Session
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+AT_ONCE = 8
+_ENDED_AT_ONCE = ("check", "build")
+JUPYTER_CHECK = {"http": "/api", "tcp": False, "command": None, "port": "http", "timeout": 60.0, "interval": 0.25}
+
+
+def bring(
+    session: Session, plan: Plan, parts: Sequence[Part], progress: Progress, *, expires_at: str | None
+) -> list[str]:
+    """Make the session's containers those of `parts`, each of them healthy; the names of what changed."""
+    marks = labels.of_plan(session.folder.home, plan, expires_at)
+    found = session.refresh()
+    network, unusable = _network(session, plan, marks)
+    drifted = [seen for seen in found if unusable or _is_drifted(seen, parts, session.container(seen.part))]
+    end(session, drifted)
+    session.refresh()
+    front = networks.front(session.client) if any(part.published for part in parts) else None
+    session.becomes(parts, marks, Networks(session=network, front=front))
+    wanted = {part.name for part in parts}
+    removed = [seen.part for seen in drifted if seen.part not in wanted and seen.role not in _ENDED_AT_ONCE]
+    started = bring_up(session, [_bringing(session, plan, part) for part in parts], one_at_a_time(progress))
+    return [*dict.fromkeys(removed), *started]
+
+
+def drift(session: Session, parts: Sequence[Part]) -> list[Seen]:
+    """The containers that `bring` would replace or end. The session has been refreshed."""
+    every = [seen for part in parts if (seen := session.container(part.name))]
+    return [seen for seen in every if _is_drifted(seen, parts, session.container(seen.part))]
+
+
+def take_down(session: Session, progress: Progress) -> None:
+    """End everything of the session on the engine; what is already gone is passed over."""
+    found = session.refresh()
+    for seen in found:
+        progress(Step(name=seen.part, state="started", detail="stopping"))
+    end(session, found)
+    for network in networks.find(session.client, session.marks):
+        networks.remove(session.client, network["Id"])
+    if any(seen.role == "ingress" for seen in found):
+        networks.remove_front(session.client)
+
+
+def end(session: Session, every: Sequence[Seen]) -> None:
+    """Stop and remove containers, several at a time."""
+    if not every:
+        return
+    with ThreadPoolExecutor(min(AT_ONCE, len(every))) as pool:
+        list(pool.map(partial(_end, session), every))
+
+
+def _end(session: Session, seen: Seen) -> None:
+    services: Mapping[str, Any] = session.handle.get("services", {})
+    is_alive = seen.status in ("running", "restarting") and seen.role in ("service", "workspace")
+    grace_s = float(services.get(seen.part, {}).get("grace_s", 10.0)) if is_alive else None
+    containers.remove(session.client, seen.id, grace_s)
+
+
+def _network(session: Session, plan: Plan, marks: Mapping[str, str]) -> tuple[str, bool]:
+    """The session's network, and whether it had to be made, which leaves no container that is on it."""
+    found = networks.find(session.client, session.marks)
+    good = [network for network in found if networks.is_as_wanted(network, egress=plan.egress)]
+    for network in found:
+        if network not in good[:1]:
+            end(session, [seen for seen in session.refresh() if network["Id"] in seen.networks])
+            networks.remove(session.client, network["Id"])
+    if good:
+        return str(good[0]["Id"]), False
+    return networks.create(session.client, f"labctl-{session.id}", marks, egress=plan.egress), True
+
+
+def _is_drifted(seen: Seen, parts: Sequence[Part], liveliest: Seen | None) -> bool:
+    digests = {part.name: part.digest for part in parts}
+    is_double = liveliest is not None and liveliest.id != seen.id
+    return is_double or digests.get(seen.part) != seen.digest or seen.status in ("created", "dead")
+
+
+def _bringing(session: Session, plan: Plan, part: Part) -> Bringing:
+    service = plan.service(part.name)
+    awaited = service is not None and service.is_awaited(plan.services)
+    known: Mapping[str, Any] = session.handle["services"].get(part.name, {})
+    completes = any(
+        other.depends_on[part.name].condition == "service_completed_successfully"
+        for other in plan.services
+        if part.name in other.depends_on
+    )
+    return Bringing(
+        name=part.name,
+        label=f"service {part.name}" if service else part.name,
+        check=known.get("healthcheck"),
+        needs={name: need.condition for name, need in service.depends_on.items()} if service else {},
+        is_job=awaited,
+        must_complete=completes,
+        settles=part.name not in (INGRESS_NAME, WORKSPACE),
+    )

@@ -1,0 +1,276 @@
+"""The containers of a session, as values: what `up` makes, what `render --format compose` writes. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from labctl.images.catalog import INGRESS
+from labctl.names import secret
+from labctl.runtimes.docker import ingress
+
+if TYPE_CHECKING:
+    from labctl.plan import ModelStep, Plan, ServicePlan
+
+Role = Literal["service", "workspace", "ingress", "check", "build"]
+WORKSPACE = "workspace"
+INGRESS_NAME = "ingress"
+JUPYTER_PORT = 8888
+JUPYTER_TOKEN = "JUPYTER_TOKEN"  # noqa: S105 - the name of a secret
+HOME = "/home/learner"
+KEPT_FROM_LEARNERS = ("checks", "mutants", "solution")
+"""Folders of a lab that no container of the session sees; a check's own container sees `checks`."""
+_IDLE = ("sleep", "infinity")
+_INGRESS_MEMORY_MIB = 128
+_MAX_PIDS = 512
+_FORM = 1
+"""Raise it when containers are made another way from the same values: those that run are then replaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A folder of the host in a container."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What a plan does not know: where things are on this host, and what the engine is able to do.
+
+    `images` maps what a lab file names to what the engine has; `user` is uid:gid inside containers; `listens` tells
+    whether the workspace's image serves JupyterLab; `models` is the folder of built models, `local_models` hub id → folder.
+    """
+
+    images: Mapping[str, str]
+    workspace: str
+    models: str
+    local_models: Mapping[str, str] = field(default_factory=dict)
+    user: str
+    listens: bool
+    cpu_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One container. Memory in MiB; `published` are ports of the ingress; an empty `command` is the image's own."""
+
+    name: str
+    role: Role
+    image: str
+    command: tuple[str, ...]
+    entrypoint: tuple[str, ...] | None = None
+    environment: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    working_dir: str | None
+    user: str
+    memory_mib: int
+    cpus: float
+    pids: int = _MAX_PIDS
+    file_mib: int = 0
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    restart: Literal["no", "on-failure", "always"] = "no"
+    grace_s: float = 10.0
+    published: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
+    egress: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Another one for everything that makes it another container."""
+        return hashlib.sha256(json.dumps([_FORM, asdict(self)], sort_keys=True).encode()).hexdigest()
+
+
+def parts(plan: Plan, host: Host) -> list[Part]:
+    """Everything that runs as long as the session does: services in the plan's order, workspace, ingress."""
+    found = [_service(plan, service, host) for service in plan.services]
+    if plan.workspace.image:
+        found.append(_workspace(plan, host))
+    routes = ingress.routes(ports(plan, listens=host.listens))
+    if routes:
+        found.append(_ingress(host, routes))
+    return found
+
+
+def ports(plan: Plan, *, listens: bool) -> dict[str, dict[str, int]]:
+    """The ports of each part that has some, by name."""
+    found = {service.name: dict(service.ports) for service in plan.services if service.ports}
+    return {**found, WORKSPACE: {"http": JUPYTER_PORT}} if listens and plan.workspace.image else found
+
+
+def check(plan: Plan, host: Host) -> Part:
+    """What a command of a check runs in: the workspace anew, without anything that the learner left running in it."""
+    checks = Path(plan.lab_path, "checks")
+    more = (Mount(source=str(checks), target="/lab/checks"),) if checks.is_dir() else ()
+    inner = _workspace(plan, host)
+    return replace(inner, name="check", role="check", mounts=(*inner.mounts, *more), restart="no")
+
+
+def build(plan: Plan, model: ModelStep, host: Host, out: Path) -> Part:
+    """What builds a model: no network, and of the host only the model's recipe and the folder that it writes to."""
+    return replace(
+        _workspace(plan, host),
+        name=f"build-{model.name}",
+        role="build",
+        image=host.images[image_of_env(plan, model.env)],
+        command=tuple(word.replace("{out}", "/out/model") for word in model.command[1:]),
+        entrypoint=(model.command[0],),
+        environment={**_everywhere(plan), "CUDA_VISIBLE_DEVICES": ""},
+        mounts=(
+            Mount(source=model.folder, target="/recipe"),
+            Mount(source=str(out), target="/out", read_only=False),
+        ),
+        working_dir="/recipe",
+        gpus=(),
+    )
+
+
+def images(plan: Plan) -> list[str]:
+    """What a lab file names as images and a session needs, in order, once each."""
+    own = [plan.workspace.image, *(service.image for service in plan.services)]
+    needs_ingress = plan.workspace.image or any(service.ports for service in plan.services)
+    return list(dict.fromkeys([*([INGRESS] if needs_ingress else []), *(image for image in own if image)]))
+
+
+def image_of_workspace(plan: Plan) -> str:
+    """The image that the learner's commands run in: the workspace's, else that of the first service with one."""
+    return plan.workspace.image or next((service.image for service in plan.services if service.image), "")
+
+
+def image_of_env(plan: Plan, env: str) -> str:
+    """An image of the plan that contains the environment `env`; the workspace's when none says so."""
+    users = [(plan.workspace.env, plan.workspace.image), *((s.env, s.image) for s in plan.services)]
+    return next((image for name, image in users if name == env and image), image_of_workspace(plan))
+
+
+def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
+    return Part(
+        name=service.name,
+        role="service",
+        image=host.images[service.image or ""],
+        command=tuple(service.command),
+        environment={**_everywhere(plan), **_gpu(plan), **service.environment, "LABCTL_SERVICE": service.name},
+        mounts=_mounts(plan, host),
+        working_dir=plan.workspace.path,
+        user=host.user,
+        memory_mib=service.mem_limit or plan.memory_mib,
+        cpus=_cpus(plan, host),
+        file_mib=plan.disk_mib,
+        tmpfs=_tmpfs(plan, host.user, service.tmpfs),
+        restart="no" if service.is_awaited(plan.services) else service.restart,
+        grace_s=service.stop_grace_period,
+        gpus=_gpu_ids(plan),
+        egress=plan.egress,
+    )
+
+
+def _workspace(plan: Plan, host: Host) -> Part:
+    urls = {
+        f"LABCTL_URL_{service.name.upper().replace('-', '_')}": f"http://{service.name}:{port}"
+        for service in plan.services
+        for port in list(service.ports.values())[:1]
+    }
+    token = {JUPYTER_TOKEN: secret(JUPYTER_TOKEN.lower().replace("_", "-"))} if host.listens else {}
+    return Part(
+        name=WORKSPACE,
+        role="workspace",
+        image=host.images[image_of_workspace(plan)],
+        command=() if host.listens else _IDLE,
+        environment={**_everywhere(plan), **_gpu(plan), **urls, **token, **plan.workspace.environment},
+        mounts=_mounts(plan, host),
+        working_dir=plan.workspace.path,
+        user=host.user,
+        memory_mib=plan.memory_mib,
+        cpus=_cpus(plan, host),
+        file_mib=plan.disk_mib,
+        tmpfs=_tmpfs(plan, host.user, ()),
+        restart="on-failure",
+        grace_s=2.0,
+        gpus=_gpu_ids(plan),
+        egress=plan.egress,
+    )
+
+
+def _ingress(host: Host, routes: Sequence[ingress.Route]) -> Part:
+    return Part(
+        name=INGRESS_NAME,
+        role="ingress",
+        image=host.images[INGRESS],
+        command=(),
+        environment={"HAPROXY_CONFIG": ingress.configuration(routes), "NVIDIA_VISIBLE_DEVICES": "void"},
+        mounts=(),
+        working_dir=None,
+        user="10001:10001",
+        memory_mib=_INGRESS_MEMORY_MIB,
+        cpus=min(1.0, float(host.cpu_count)),
+        pids=64,
+        tmpfs={"/tmp": "rw,nosuid,nodev,noexec,size=8m,mode=1777"},  # noqa: S108 - its own, in memory
+        restart="always",
+        grace_s=1.0,
+        published=tuple(route.listen for route in routes),
+    )
+
+
+def _everywhere(plan: Plan) -> dict[str, str]:
+    """What every process of the session is told. No PATH: that is the image's."""
+    values = {
+        "HOME": HOME,
+        "USER": "learner",  # the uid has no name in the image, and libraries ask for one
+        "LOGNAME": "learner",
+        "LABCTL_SESSION": plan.session,
+        "LABCTL_LAB": plan.lab,
+        "PYTHONUNBUFFERED": "1",
+        "NVIDIA_VISIBLE_DEVICES": "void",  # CUDA images say "all", and the runtime would obey
+    }
+    if plan.model_path:
+        values["MODEL_PATH"] = plan.model_path
+        if PurePosixPath(plan.model_path).is_absolute():
+            values["HF_HUB_OFFLINE"] = "1"
+    return values
+
+
+def _gpu(plan: Plan) -> dict[str, str]:
+    """The engine gives the GPUs by device request; with one, this variable must not take them away again."""
+    ids = _gpu_ids(plan)
+    return {"NVIDIA_VISIBLE_DEVICES": ",".join(ids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if ids else {}
+
+
+def _gpu_ids(plan: Plan) -> tuple[str, ...]:
+    return tuple(gpu.uuid for gpu in plan.allocation.gpus) if plan.allocation else ()
+
+
+def _cpus(plan: Plan, host: Host) -> float:
+    return min(plan.cpus, float(host.cpu_count))
+
+
+def _tmpfs(plan: Plan, user: str, more: Sequence[str]) -> dict[str, str]:
+    """What can be written besides the workspace; all of it is memory, and counts as the container's."""
+    uid, _, gid = user.partition(":")
+    own = f"rw,nosuid,nodev,exec,uid={uid},gid={gid or uid},mode=0700"
+    size_mib = max(16, min(1024, plan.memory_mib // 4))
+    shared = f"rw,nosuid,nodev,exec,size={size_mib}m,mode=1777"
+    return {"/tmp": shared, HOME: f"{own},size={size_mib}m", **dict.fromkeys(more, f"{own},size={size_mib}m")}  # noqa: S108
+
+
+def _mounts(plan: Plan, host: Host) -> tuple[Mount, ...]:
+    lab = Path(plan.lab_path)
+    folders = sorted(
+        entry.name
+        for entry in (lab.iterdir() if lab.is_dir() else ())
+        if entry.is_dir() and not entry.is_symlink() and entry.name not in (*KEPT_FROM_LEARNERS, "__pycache__")
+    )
+    built = [Mount(source=f"{host.models}/{PurePosixPath(m.path).name}", target=m.path) for m in plan.models]
+    local = host.local_models.get(plan.model or "")
+    if local and plan.model_path:
+        built.append(Mount(source=local, target=plan.model_path))
+    return (
+        Mount(source=host.workspace, target=plan.workspace.path, read_only=False),
+        *(Mount(source=str(lab / name), target=f"/lab/{name}") for name in folders if not name.startswith(".")),
+        *built,
+    )

@@ -1,0 +1,90 @@
+"""What keeps a plan from running on the engine of this host."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from labctl.disk import nearest
+from labctl.errors import LabctlError
+from labctl.images import catalog
+from labctl.runtimes.base import Problem
+from labctl.runtimes.docker import cli
+from labctl.runtimes.docker.engine import Engine
+from labctl.runtimes.docker.parts import image_of_workspace
+from labctl.runtimes.memory import available_memory_mib
+from labctl.units import format_mib
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+_MIB = 1024 * 1024
+
+
+def problems(plan: Plan, engine: Engine, *, is_running: bool) -> Iterator[Problem]:
+    """Every problem; `is_running`: the session's containers have their memory already. Raises EngineError."""
+    if not cli.found():
+        yield Problem(
+            what="there is no `docker` command on PATH",
+            hint="install it: `sudo apt-get install docker-ce-cli` (or docker.io, which brings it)",
+        )
+    yield from _images(plan)
+    yield from _model(plan)
+    if not is_running:
+        yield from _memory(plan, engine)
+        yield from _disk(plan, engine)
+    if plan.gpu and not plan.allocation:
+        yield Problem(
+            what="the gpu profile needs a GPU, and none is allocated",
+            hint="`labctl gpu list` says why; or use `--profile cpu`",
+        )
+
+
+def _images(plan: Plan) -> Iterator[Problem]:
+    for service in plan.services:
+        if not service.image:
+            yield Problem(
+                what=f"service {service.name} names no image",
+                hint=f"give services.{service.name}.image in the lab file, or use --runtime local",
+            )
+    if not image_of_workspace(plan):
+        yield Problem(
+            what="the lab names no image for its workspace",
+            hint="give workspace.image in the lab file, for example docker/workspace",
+        )
+    for image in filter(None, [plan.workspace.image, *(service.image for service in plan.services)]):
+        try:
+            if catalog.is_ours(image):
+                catalog.find(image)
+        except LabctlError as error:
+            yield Problem(what=error.what, hint=error.hint)
+
+
+def _model(plan: Plan) -> Iterator[Problem]:
+    """A model's hub is outside, and without egress there is no way there."""
+    if plan.model and not plan.models and not plan.egress and plan.model_path == plan.model:
+        yield Problem(
+            what=f"the model {plan.model} is not on this host, and this lab's network does not reach a model hub",
+            hint=f"put it into LABCTL_MODELS/{PurePosixPath(plan.model)} on this host, or use --profile cpu",
+        )
+
+
+def _memory(plan: Plan, engine: Engine) -> Iterator[Problem]:
+    free = min(available_memory_mib(), engine.info.memory_mib or available_memory_mib())
+    if free < plan.memory_mib:
+        yield Problem(
+            what=f"{plan.lab} needs {format_mib(plan.memory_mib)} of memory; {format_mib(free)} is available",
+            hint="end other programs or sessions (`labctl status`)",
+        )
+
+
+def _disk(plan: Plan, engine: Engine) -> Iterator[Problem]:
+    for place in (engine.settings.home, engine.info.root_dir):
+        free = shutil.disk_usage(nearest(Path(place))).free // _MIB
+        if free < plan.disk_mib:
+            yield Problem(
+                what=f"{plan.lab} needs {format_mib(plan.disk_mib)} of disk; {place} has {format_mib(free)} free",
+                hint="free some space (`docker system df`), or set LABCTL_HOME to a larger disk",
+            )

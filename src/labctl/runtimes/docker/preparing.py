@@ -1,0 +1,84 @@
+"""What must be there before containers start: images, pulled or built at the same time, and what this host is like."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.images import catalog
+from labctl.images.build import ensure
+from labctl.images.engine import engine_errors
+from labctl.progress import Progress, one_at_a_time
+from labctl.runtimes.docker import users
+from labctl.runtimes.docker.engine import Engine
+from labctl.runtimes.docker.parts import JUPYTER_PORT, Host
+from labctl.runtimes.docker.parts import images as images_of
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+    from labctl.settings import Settings
+
+_PULLS = 3
+
+
+def images(plan: Plan, engine: Engine, progress: Progress) -> Mapping[str, str]:
+    """Every image of the plan on the engine, by what the lab file calls it. Raises EngineError; Ctrl-C ends all."""
+    stop = threading.Event()
+    told = one_at_a_time(progress)
+    client, settings = engine.client, engine.settings
+
+    def one(image: str) -> str:
+        return ensure(client, image, plan.profile, settings, told, cancelled=stop.is_set)
+
+    with ThreadPoolExecutor(_PULLS) as pool:
+        try:
+            wanted = images_of(plan)
+            return dict(zip(wanted, pool.map(one, wanted), strict=True))
+        except BaseException:
+            stop.set()
+            raise
+
+
+def host(plan: Plan, engine: Engine, references: Mapping[str, str]) -> Host:
+    """What the plan's containers need to know of this host."""
+    workspace = Path(plan.workspace.source or plan.workspace.path)
+    local = local_model(engine.settings, plan.model or "")
+    return Host(
+        images=references,
+        workspace=str(workspace),
+        models=str(engine.settings.home / "models"),
+        local_models={plan.model: str(local)} if plan.model and local else {},
+        user=users.of_session(plan.session, workspace, engine.info),
+        listens=_listens(plan, engine, references),
+        cpu_count=engine.info.cpu_count or 1,
+    )
+
+
+def planned_host(plan: Plan, engine: Engine) -> Host:
+    """The same before the images are there: as if each were what its name says."""
+    references = {image: catalog.reference(image, plan.profile, engine.settings) for image in images_of(plan)}
+    return host(plan, engine, references)
+
+
+def local_model(settings: Settings, name: str) -> Path | None:
+    """The folder of a hub's model on this host, when there is one."""
+    folder = settings.models / name if settings.models and name else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _listens(plan: Plan, engine: Engine, references: Mapping[str, str]) -> bool:
+    """Whether the workspace's image serves JupyterLab: it says so by exposing its port."""
+    import docker.errors
+
+    if not plan.workspace.image:
+        return False
+    api: Any = engine.client.api
+    with engine_errors():
+        try:
+            config = api.inspect_image(references[plan.workspace.image])["Config"] or {}
+        except docker.errors.ImageNotFound:
+            return catalog.is_ours(plan.workspace.image)
+    return f"{JUPYTER_PORT}/tcp" in (config.get("ExposedPorts") or {})

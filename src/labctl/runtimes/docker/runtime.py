@@ -1,0 +1,161 @@
+"""The docker runtime: a session as hardened containers on the engine of this host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from labctl.errors import NotFoundError
+from labctl.progress import Progress, Step
+from labctl.runtimes import handles as kept
+from labctl.runtimes import secrets
+from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
+from labctl.runtimes.cache import disk_trouble
+from labctl.runtimes.docker import changes, cli, handles, life, logs, models, preparing, remains, state, users
+from labctl.runtimes.docker.engine import Engine
+from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, parts
+from labctl.runtimes.docker.session import Session
+from labctl.runtimes.folder import SessionFolder
+from labctl.runtimes.terminal import in_terminal
+
+if TYPE_CHECKING:
+    from labctl.gpus.inventory import Inventory
+    from labctl.labs.lab import Lab
+    from labctl.plan import Layout, Plan
+    from labctl.settings import Settings
+    from labctl.target import Target
+
+_MODELS = "/models"
+
+
+class DockerRuntime:
+    """Implements `labctl.runtimes.base.Runtime`."""
+
+    name = "docker"
+    trust: Literal["self", "host", "cluster"] = "host"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = Engine(settings)
+
+    def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
+        from labctl.plan import declared_layout
+
+        named = {profile.model for profile in lab.spec.profiles.values() if profile.model}
+        local = {name: f"{_MODELS}/{name}" for name in named if preparing.local_model(self._settings, name)}
+        return replace(declared_layout(lab), source=str(workspace), local_models=local)
+
+    def gpus(self) -> Inventory:
+        from labctl.gpus.nvml import inventory
+
+        return inventory(self._settings.nvml_library)
+
+    def preflight(self, plan: Plan) -> list[Problem]:
+        from labctl.runtimes.docker.preflight import problems
+
+        is_running = any(seen.status == "running" for seen in self._session({"session": plan.session}).refresh())
+        return list(problems(plan, self._engine, is_running=is_running))
+
+    def changes(self, plan: Plan) -> list[str]:
+        return changes.changes(plan, self._session({"session": plan.session}))
+
+    def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
+        folder = self._folder(plan.session)
+        with disk_trouble(self._settings.home):
+            folder.create_root()
+            with folder.lock(lambda: progress(_waiting(plan.session))):
+                images = preparing.images(plan, self._engine, progress)
+                host = preparing.host(plan, self._engine, images)
+                users.give(Path(host.workspace), host.user)
+                secrets.ensure(folder.root, plan, *([JUPYTER_TOKEN] if host.listens else []))
+                handle = handles.make(plan, host, folder)
+                kept.write(plan, handle, folder, expires_at)
+                session = self._session(handle)
+                made = [
+                    f"model {step.name}" for step in plan.models if models.make(session, plan, step, host, progress)
+                ]
+                changed = life.bring(session, plan, parts(plan, host), progress, expires_at=expires_at)
+        return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))
+
+    def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
+        return state.states(self._session(handle), probe=probe)
+
+    def target(self, handle: Handle) -> Target:
+        from labctl.runtimes.docker.target import DockerTarget
+
+        return DockerTarget(self._known(handle), self._engine)
+
+    def logs(
+        self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
+    ) -> Iterator[str]:
+        session = self._session(handle)
+        known = session.handle.get("services", {})
+        if service not in known:
+            raise _no_service(session.handle, service)
+        return logs.lines(session, service, follow=follow, since_s=since_s)
+
+    def exec(self, handle: Handle, command: Sequence[str], *, service: str | None = None) -> int:
+        known = self._known(handle)
+        session = self._session(known)
+        container = self._running(session, service)
+        words = cli.execute(container, command, cwd=known["check"]["working_dir"] if known["check"] else "/")
+        return in_terminal(words, cli.environment(self._engine.url), "/")
+
+    def shell(self, handle: Handle, *, service: str | None = None) -> int:
+        prefer_bash = "command -v bash >/dev/null && exec bash || exec sh"
+        return self.exec(handle, ["sh", "-c", prefer_bash], service=service)
+
+    def secrets(self, handle: Handle) -> Mapping[str, str]:
+        return secrets.read(self._folder(handle["session"]).root)
+
+    def down(self, handle: Handle, progress: Progress) -> None:
+        folder = self._folder(handle["session"])
+        with disk_trouble(self._settings.home):
+            folder.create_root()
+            with folder.lock(lambda: progress(_waiting(folder.session))):
+                life.take_down(self._session(handle), progress)
+                for file in (folder.handle, folder.plan, folder.healthy):
+                    file.unlink(missing_ok=True)
+                secrets.forget(folder.root)
+        progress(Step(name=folder.session, state="done"))
+
+    def remains(self) -> list[Remain]:
+        return remains.of_home(self._engine, self._settings.home)
+
+    def _folder(self, session: str) -> SessionFolder:
+        return SessionFolder(self._settings.home, session)
+
+    def _session(self, handle: Handle) -> Session:
+        folder = self._folder(handle["session"])
+        return Session(self._engine, folder, {"services": {}, **kept.complete(handle, folder)})
+
+    def _known(self, handle: Handle) -> Mapping[str, Any]:
+        folder = self._folder(handle["session"])
+        known = kept.complete(handle, folder)
+        if "services" not in known:
+            raise NotFoundError(f"the session {folder.session} was never started", "`labctl up` starts it")
+        return known
+
+    def _running(self, session: Session, service: str | None) -> str:
+        """The id of the container to work in: that of `service`, else the workspace's, else the first service's."""
+        names = list(session.handle["services"])
+        if service is not None and service not in names:
+            raise _no_service(session.handle, service)
+        session.refresh()
+        name = service or (WORKSPACE if WORKSPACE in names else names[0])
+        seen = session.container(name)
+        if seen is None or seen.status != "running":
+            lab = session.handle.get("lab", session.id)
+            raise NotFoundError(f"{name} does not run", f"`labctl up {lab}` brings it back; `labctl status` says more")
+        return seen.id
+
+
+def _waiting(session: str) -> Step:
+    return Step(name=session, state="progress", detail="waiting for another labctl that is at it")
+
+
+def _no_service(known: Mapping[str, Any], service: str) -> NotFoundError:
+    names = ", ".join(known.get("services", {})) or "none"
+    return NotFoundError(f"the session {known['session']} has no service {service!r}", f"it has: {names}")

@@ -1,0 +1,208 @@
+"""The docker session as checks see it.
+
+Files are read on the host, where the workspace is. Commands run in a container that is made for the one command: whatever the
+learner left running in the session has no process of a check to meddle with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from labctl.errors import LabctlError
+from labctl.process import run_process
+from labctl.runtimes import files, secrets
+from labctl.runtimes.docker import cli, containers, labels, networks, state
+from labctl.runtimes.docker.containers import Networks
+from labctl.runtimes.docker.engine import Engine
+from labctl.runtimes.docker.parts import INGRESS_NAME, Mount, Part
+from labctl.runtimes.docker.session import Session
+from labctl.runtimes.exchange import NoAnswer, exchange
+from labctl.runtimes.folder import SessionFolder
+from labctl.target import (
+    MAX_FILE_BYTES,
+    MAX_OUTPUT_BYTES,
+    CannotLook,
+    CommandResult,
+    FileInfo,
+    Request,
+    Response,
+    TargetSpec,
+    Unreachable,
+)
+
+_LOG_LINES = 5
+
+
+def connect(**handle: Any) -> DockerTarget:
+    """The target of the session that `handle` describes; what `TargetSpec.factory` names."""
+    from labctl.settings import load
+
+    return DockerTarget(handle, Engine(load()))
+
+
+class DockerTarget:
+    """Implements `labctl.target.Target` for a session of containers."""
+
+    def __init__(self, handle: Mapping[str, Any], engine: Engine) -> None:
+        self._handle = dict(handle)
+        self._engine = engine
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_s: float,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        max_output_bytes: int = MAX_OUTPUT_BYTES,
+    ) -> CommandResult:
+        try:
+            container = self._check_container(command, env or {})
+            try:
+                return run_process(
+                    cli.attach(container),
+                    env=cli.environment(self._engine.url),
+                    cwd=Path("/"),
+                    timeout_s=timeout_s,
+                    stdin=stdin,
+                    max_output_bytes=max_output_bytes,
+                )
+            finally:
+                containers.remove(self._session.client, container, None)
+        except LabctlError as error:
+            raise CannotLook(f"{command[0]} cannot be run: {error.what}") from error
+
+    def read(self, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+        return files.read(self._on_host(path), self._workspace, self._trusted, max_bytes)
+
+    def find(self, pattern: str) -> list[FileInfo]:
+        return files.find(pattern, self._workspace)
+
+    def request(self, request: Request) -> Response:
+        port = self._port(request.service, request.port)
+        started = time.monotonic()
+        try:
+            answer = exchange(
+                port,
+                request.path,
+                method=request.method,
+                headers=request.headers,
+                body=request.body,
+                timeout_s=request.timeout_s,
+                max_bytes=request.max_bytes,
+            )
+        except NoAnswer as error:
+            raise self._unanswered(request, str(error)) from error
+        return Response(
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            duration_s=time.monotonic() - started,
+            truncated=answer.truncated,
+        )
+
+    def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
+        self._service(service)
+        return "\n".join(self._lines(service, max_bytes // 80))[-max_bytes:]
+
+    def url(self, service: str, port: str | None = None) -> str:
+        return f"http://127.0.0.1:{self._port(service, port)}"
+
+    def spec(self) -> TargetSpec:
+        return TargetSpec(factory=f"{__name__}:connect", arguments=self._handle)
+
+    @cached_property
+    def _session(self) -> Session:
+        folder = SessionFolder(Path(self._handle["home"]), self._handle["session"])
+        session = Session(self._engine, folder, self._handle)
+        session.refresh()
+        return session
+
+    @property
+    def _workspace(self) -> Path:
+        return Path(self._handle["workspace"])
+
+    @property
+    def _trusted(self) -> list[Path]:
+        places = [Path(place) for place in self._handle["paths"].values()]
+        return [place for place in places if place != self._workspace]
+
+    def _on_host(self, path: str) -> str:
+        """An absolute path of the session as the host has it; any other as it is."""
+        pure = PurePosixPath(path)
+        for inside, outside in self._handle["paths"].items():
+            if pure.is_absolute() and pure.is_relative_to(inside):
+                return str(PurePosixPath(outside) / pure.relative_to(inside))
+        return path
+
+    def _check_container(self, command: Sequence[str], env: Mapping[str, str]) -> str:
+        """A fresh container for one command, not started yet; its id."""
+        session, kept = self._session, self._handle["check"]
+        if kept is None:
+            raise CannotLook("the lab names no image that a command could run in")
+        if not self._workspace.is_dir():
+            raise CannotLook(f"the workspace {self._workspace} is gone")
+        found = networks.find(session.client, session.marks)
+        if not found:
+            raise CannotLook(f"the session's network is gone; `labctl up {self._handle['lab']}` makes it anew")
+        values = {
+            **kept,
+            "mounts": tuple(Mount(**mount) for mount in kept["mounts"]),
+            "command": tuple(command[1:]),
+            "entrypoint": (command[0],),
+            "environment": {**kept["environment"], **env},
+            **{name: tuple(kept[name]) for name in ("published", "gpus")},
+        }
+        return containers.create(
+            session.client,
+            Part(**values),
+            marks={**session.marks, labels.LAB: self._handle["lab"]},
+            networks=Networks(session=found[0]["Id"], front=None),
+            secrets=secrets.read(session.folder.root),
+            info=self._engine.info,
+            stdin=True,
+        )
+
+    def _unanswered(self, request: Request, why: str) -> Unreachable | CannotLook:
+        """Whose fault it is: a learner's own service that does not answer is the learner's, a dead ingress is not."""
+        service, session = request.service, self._session
+        ingress = session.look(INGRESS_NAME)
+        said = state.words(session, service)
+        text = f"{service} did not answer {request.method} {request.path}: {why}; {said}"
+        text = "\n    ".join([text, *self._lines(service, _LOG_LINES)])
+        is_learners = self._service(service)["owner"] == "learner" and ingress and ingress.status == "running"
+        return Unreachable(text) if is_learners else CannotLook(text)
+
+    def _lines(self, service: str, count: int) -> list[str]:
+        try:
+            self._session.look(service)
+            return self._session.last_lines(service, count)
+        except LabctlError as error:
+            raise CannotLook(f"the log of {service} cannot be read: {error.what}") from error
+
+    def _service(self, name: str) -> Mapping[str, Any]:
+        services: Mapping[str, Mapping[str, Any]] = self._handle["services"]
+        if name not in services:
+            raise CannotLook(f"the session has no service {name!r}; it has {', '.join(services) or 'none'}")
+        return services[name]
+
+    def _port(self, service: str, port: str | None) -> int:
+        ports: Mapping[str, int] = self._service(service)["ports"]
+        name = port or next(iter(ports), None)
+        if name is None or name not in ports:
+            raise CannotLook(f"service {service!r} has no port {port or ''}; it has {', '.join(ports) or 'none'}")
+        try:
+            published = self._session.published()
+            if not published:
+                self._session.refresh()
+                published = self._session.published()
+        except LabctlError as error:
+            raise CannotLook(error.what) from error
+        if (service, name) not in published:
+            lab = self._handle["lab"]
+            raise CannotLook(f"the session's ingress does not run; `labctl up {lab}` brings it back")
+        return published[service, name]
