@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from labctl.cli.options import Json, LabArgument, ProfileOption, RuntimeOption, 
 from labctl.cli.steps import Steps
 from labctl.cli.table import Cell
 from labctl.errors import EXIT_FAILED_CRITERIA, LabFileError
+from labctl.reports.plain import one_line
 
 if TYPE_CHECKING:
     from labctl.sessions.prove import Round
@@ -27,17 +29,45 @@ def new(
         Path,
         typer.Option("--in", envvar="LABCTL_LAB_NEW_IN", metavar="DIR", help="The folder of labs it goes into."),
     ] = Path("labs"),
+    from_compose: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-compose",
+            envvar="LABCTL_LAB_NEW_FROM_COMPOSE",
+            metavar="FILE",
+            help="Make the lab's services from this Compose file; what cannot be carried over is listed.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a small lab that works, to start from."""
     from labctl.labs.scaffold import scaffold
 
+    if from_compose is not None:
+        _new_from_compose(id, folder, from_compose, json=json)
+        return
     made = scaffold(id, folder)
     if json:
         screen.answer_json({"lab": id, "path": str(made.absolute())})
         return
     screen.answer(str(made))
     screen.hint(f"labctl lab validate {made}    check it", f"labctl lab test {made}        prove it")
+
+
+def _new_from_compose(id: str, folder: Path, compose: Path, *, json: bool) -> None:
+    from labctl.labs.scaffold import scaffold_from_compose
+
+    made, notes = scaffold_from_compose(id, folder, compose)
+    if json:
+        listed = [{"place": note.place, "what": note.what, "todo": note.todo} for note in notes]
+        screen.answer_json({"lab": id, "path": str(made.absolute()), "notes": listed})
+        return
+    screen.answer(str(made))
+    if notes:
+        screen.hint(f"{len(notes)} to look at (also at the top of {made / 'lab.yaml'}):")
+    for note in notes:
+        sys.stderr.write(f"  {one_line(str(note))}\n")
+    screen.hint(f"labctl lab validate {made}    check it", f"labctl up {made} --runtime docker    try it")
 
 
 @app.command("validate")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def context() -> Context:
     """A context on this machine's settings, store, runtimes and clock."""
+    from labctl.runtimes.table import names
+
     chosen = settings.load()
 
     @cache
@@ -25,7 +27,13 @@ def context() -> Context:
 
         return get(name, chosen)
 
-    return Context(settings=chosen, store=Store(chosen), runtime=runtime, now=lambda: datetime.now(UTC))
+    return Context(
+        settings=chosen,
+        store=Store(chosen),
+        runtime=runtime,
+        runtimes=names(),
+        now=lambda: datetime.now(UTC),
+    )
 
 
 def learner_of(ctx: Context, name: str | None) -> str:

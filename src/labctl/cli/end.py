@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labctl.sessions.context import Context
     from labctl.store.records import Session
 
+AT_ONCE = 8
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -86,9 +87,9 @@ def down(
         names = "\n  ".join(session.workspace for session in sessions)
         confirm(f"Delete for good:\n  {names}\nGo on?", yes)
     problems: dict[str, str | None] = {}
-    for session in sessions:
-        problems[session.id] = _down(ctx, session, purge=purge, quiet=quiet or json, alone=len(sessions) == 1)
-        if not json and problems[session.id] is None:
+    for session, problem in _down_all(ctx, sessions, purge=purge, quiet=quiet or json):
+        problems[session.id] = problem
+        if not json and problem is None:
             _say_ended(ctx, session, purge=purge, quiet=quiet)
     if json:
         rows = [
@@ -135,6 +136,20 @@ def _chosen(ctx: Context, lab: str | None, learner: str | None, *, all: bool) ->
             raise UsageError("--all and a lab's name exclude each other", "leave one of them out")
         return ctx.store.sessions(live=True)
     return [find(ctx, lab, learner_of(ctx, learner) if learner else None)]
+
+
+def _down_all(
+    ctx: Context, sessions: list[Session], *, purge: bool, quiet: bool
+) -> Iterator[tuple[Session, str | None]]:
+    """Each session with what kept it from ending. Several at once, and then without a line for each step."""
+    if len(sessions) == 1:
+        yield sessions[0], _down(ctx, sessions[0], purge=purge, quiet=quiet, alone=True)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ended = pool.map(lambda session: _down(ctx, session, purge=purge, quiet=True, alone=False), sessions)
+        yield from zip(sessions, ended, strict=True)
 
 
 def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool, alone: bool) -> str | None:

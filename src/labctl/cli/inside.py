@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from labctl.runtimes.base import Runtime
     from labctl.store.records import Session
 
+WORKSPACE = "workspace"
 ServiceOption = Annotated[
     str | None,
     typer.Option(
@@ -78,9 +79,9 @@ def open_(
     from labctl.target import CannotLook
 
     session, runtime = _session(lab)
-    name = _service(session, service)
+    name = _service(session, service or _workspace(session))
     try:
-        url = runtime.target(session.handle).url(name)
+        url = runtime.target(session.handle).url(name) + _key(session, runtime, name)
     except CannotLook as error:
         raise NotFoundError(str(error), f"`labctl status {session.lab}` shows what can be opened") from error
     if json:
@@ -89,6 +90,17 @@ def open_(
         screen.answer(url)
     if not print_only:
         typer.launch(url)
+
+
+def _workspace(session: Session) -> str | None:
+    """The learner's own page, where there is one: JupyterLab comes before the lab's services."""
+    known = session.handle.get("services", {}).get(WORKSPACE)
+    return WORKSPACE if known and known["ports"] else None
+
+
+def _key(session: Session, runtime: Runtime, service: str) -> str:
+    token = runtime.secrets(session.handle).get("JUPYTER_TOKEN")
+    return f"/lab?token={token}" if service == WORKSPACE and token else ""
 
 
 def _session(lab: str | None) -> tuple[Session, Runtime]:

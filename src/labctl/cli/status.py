@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, OptionalSession, Quiet
@@ -12,7 +15,12 @@ if TYPE_CHECKING:
     from labctl.sessions.view import SessionView
 
 
-def status(lab: OptionalSession = None, json: Json = False, quiet: Quiet = False) -> None:
+def status(
+    lab: OptionalSession = None,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Also the passwords and tokens made up for it.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Show sessions: services with state and reason, GPU, expiry."""
     from labctl.cli.context import context
     from labctl.sessions.find import find
@@ -25,22 +33,28 @@ def status(lab: OptionalSession = None, json: Json = False, quiet: Quiet = False
             screen.answer(session.id)
         return
     seen = views(ctx, sessions)
+    known = {
+        each.session.id: ctx.runtime(each.session.runtime).secrets(each.session.handle) for each in seen if secrets
+    }
     if json:
-        screen.answer_json({"sessions": [each.to_json() for each in seen]})
+        more = {id: {"secrets": dict(values)} for id, values in known.items()}
+        screen.answer_json({"sessions": [each.to_json() | more.get(each.session.id, {}) for each in seen]})
     elif not seen:
         screen.line(Cell("no session is running", "dim"))
         screen.hint("labctl list    the labs there are", "labctl up LAB  start one")
     elif len(seen) == 1:
-        print_session(seen[0])
+        print_session(seen[0], known.get(seen[0].session.id, {}))
         if not all(service.state.value in ("running", "exited") for service in seen[0].services):
             screen.hint(f"labctl up {seen[0].session.name_for(ctx.settings.learner)}    mend it")
         screen.hint(f"labctl verify {seen[0].session.name_for(ctx.settings.learner)}    see how far you are")
     else:
         _print_many(seen)
+        for id, values in known.items():
+            screen.table(("", ""), [(Cell(f"{id} {name}"), Cell(value)) for name, value in values.items()])
 
 
-def print_session(seen: SessionView) -> None:
-    """One session, whole."""
+def print_session(seen: SessionView, secrets: Mapping[str, str]) -> None:
+    """One session, whole, with what was made up for it."""
     session = seen.session
     screen.line(Cell(session.id, f"bold {screen.ACCENT}"), screen.state(session.state.value))
     if seen.note:
@@ -54,6 +68,7 @@ def print_session(seen: SessionView) -> None:
         facts.insert(1, ("gpu", Cell(", ".join(f"{gpu['name']} {gpu['uuid']}" for gpu in session.gpus))))
     if seen.changed:
         facts.append(("changed", Cell(", ".join(seen.changed))))
+    facts += [(name.lower().replace("_", "-"), Cell(value)) for name, value in secrets.items()]
     screen.table(("", ""), facts)
     if seen.services:
         screen.line()

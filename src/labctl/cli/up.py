@@ -70,7 +70,7 @@ def up(
     elif quiet:
         screen.answer(seen.session.id)
     else:
-        _print(seen, ctx.settings.learner)
+        _print(ctx, seen)
 
 
 def _announce(todo: list[str]) -> None:
@@ -109,18 +109,24 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
     screen.hint(f"labctl up {request.lab}    do it")
 
 
-def _print(seen: SessionView, learner: str) -> None:
+def _print(ctx: Context, seen: SessionView) -> None:
+    """The session, with its secrets when it has just been brought up: later `status --secrets` tells them."""
     from labctl.cli.status import print_session
 
-    print_session(seen)
     session = seen.session
-    name = session.name_for(learner)
+    print_session(seen, ctx.runtime(session.runtime).secrets(session.handle) if seen.changed else {})
+    name = session.name_for(ctx.settings.learner)
     mine = f"labctl exec {name} -- CMD"
     width = len(mine)
     screen.hint(
         f"{'cd ' + session.workspace:<{width}}  your files; README.md says what to do",
         f"{'labctl show ' + session.lab:<{width}}  the instructions",
+        *([f"{'labctl open ' + name:<{width}}  work in JupyterLab"] if _has_workspace(seen) else []),
         f"{mine}  run something with the lab's environment",
         f"{'labctl verify ' + name:<{width}}  see how far you are",
         f"{'labctl down ' + name:<{width}}  end it; your files stay",
     )
+
+
+def _has_workspace(seen: SessionView) -> bool:
+    return any(service.name == "workspace" and service.url for service in seen.services)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from labctl.checks.base import END, Model, NonEmpty
 from labctl.errors import NotFoundError, UsageError
+from labctl.images.names import PREFIX, builtin_folder, is_ours
 from labctl.labs import catalog as labs
 from labctl.labs.digest import folder_digest
 from labctl.labs.lab import validate
@@ -20,9 +21,6 @@ from labctl.labs.spec import ID_PATTERN, Id
 from labctl.settings import Settings
 
 IMAGE_FILE = "image.yaml"
-PREFIX = "docker/"
-INGRESS = "docker/ingress"
-"""The image that publishes ports of sessions whose own network leads nowhere."""
 
 
 class ImageSpec(Model):
@@ -64,12 +62,6 @@ class Image:
         return self.folder.parent
 
 
-def builtin_folder() -> Path:
-    """The images that travel with labctl: inside the wheel, or beside `src/` in a checkout."""
-    packaged = Path(__file__).resolve().parent.parent / "_data" / "docker"
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[3] / "docker"
-
-
 def images(root: Path | None = None) -> list[Image]:
     """Every image by name. Raises LabFileError naming every mistake in an image.yaml."""
     return [_load(file.parent) for file in sorted((root or builtin_folder()).glob(f"*/{IMAGE_FILE}"))]
@@ -86,22 +78,18 @@ def find(name: str, root: Path | None = None) -> Image:
     return _load(folder)
 
 
-def is_ours(image: str) -> bool:
-    """Whether `image` means a folder of docker/ and not a registry's reference."""
-    return image.startswith(PREFIX)
-
-
 def reference(image: str, profile: str, settings: Settings) -> str:
     """The reference under which an engine has `image`; one that is not ours is returned as it is. Raises NotFoundError.
 
     For example labctl/vllm:cpu-0123456789ab. The tag changes with everything that the image is made from.
     """
-    if not is_ours(image):
-        return image
-    found = find(image)
-    tag = digest(found, profile, settings)[:12]
-    prefix = f"{profile}-" if _differs(found) else ""
-    return f"{settings.registry or 'labctl'}/{found.name}:{prefix}{tag}"
+    return reference_of(find(image), profile, settings) if is_ours(image) else image
+
+
+def reference_of(image: Image, profile: str, settings: Settings) -> str:
+    """The reference under which an engine has this image of ours."""
+    prefix = f"{profile}-" if _differs(image) else ""
+    return f"{settings.registry or 'labctl'}/{image.name}:{prefix}{digest(image, profile, settings)[:12]}"
 
 
 def digest(image: Image, profile: str, settings: Settings) -> str:
@@ -117,8 +105,9 @@ def digest(image: Image, profile: str, settings: Settings) -> str:
 
 def base(image: Image, profile: str, settings: Settings) -> str | None:
     """What BASE_IMAGE is to be; None for the default of the Dockerfile."""
-    if image.spec.parent:
-        return reference(image.spec.parent, profile, settings)
+    parent = image.parent
+    if parent is not None:
+        return reference_of(parent, profile, settings)
     return settings.base_image if image.spec.base in ("python", "debian") else None
 
 

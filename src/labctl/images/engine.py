@@ -42,11 +42,16 @@ class EngineInfo:
 
 def connect(settings: Settings) -> DockerClient:
     """A client of the engine that answers. Raises PreflightError for an engine elsewhere, EngineError when none answers."""
-    url = f"unix://{_socket(settings)}"
+    url = url_of(settings)
     with engine_errors():
         import docker  # 0.4 s, which commands without an engine need not pay
 
         return docker.DockerClient(base_url=url, version="auto", timeout=TIMEOUT_S, max_pool_size=CONNECTIONS)
+
+
+def url_of(settings: Settings) -> str:
+    """Where the engine of this host is, as DOCKER_HOST says it. Raises PreflightError, EngineError."""
+    return f"unix://{_socket(settings)}"
 
 
 def engine_info(client: DockerClient) -> EngineInfo:

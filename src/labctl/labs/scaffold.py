@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labctl.errors import UsageError
+from labctl.errors import LabFileError, UsageError
 from labctl.labs.spec import is_id
+
+if TYPE_CHECKING:
+    from labctl.labs.compose.notes import Note
 
 _LAB = """\
 # Every field is described in docs/lab-file.md; `labctl lab validate` reports mistakes with line and column.
@@ -74,6 +79,26 @@ _TEXT = "one two three four five six\nseven eight nine ten eleven twelve\n"
 
 def scaffold(id: str, folder: Path) -> Path:
     """Write the lab `id` below `folder`; its folder. Raises UsageError for a bad id or a folder that is there already."""
+    place = _place(id, folder)
+    _write(place, _files(id))
+    return place
+
+
+def scaffold_from_compose(id: str, folder: Path, compose: Path) -> tuple[Path, list[Note]]:
+    """Write the lab `id` with the services of a Compose file; its folder, and what of that file needs a person's eye.
+
+    Raises as `scaffold` does, and LabFileError when the file is none that a lab can be made from.
+    """
+    from labctl.labs.compose.skeleton import skeleton
+
+    place = _place(id, folder)
+    files, notes = skeleton(id, compose, title=_title(id), stage=_stage(id))
+    _check(files["lab.yaml"], compose)
+    _write(place, files)
+    return place, notes
+
+
+def _place(id: str, folder: Path) -> Path:
     if not is_id(id):
         raise UsageError(
             f"{id!r} is no lab id", "use lower-case words joined by single dashes, for example stage1-my-lab"
@@ -81,10 +106,15 @@ def scaffold(id: str, folder: Path) -> Path:
     place = folder.absolute() / id
     if place.exists():
         raise UsageError(f"{place} is there already", "choose another id, or remove it first")
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{id}.", dir=folder))
+    return place
+
+
+def _write(place: Path, files: Mapping[str, str]) -> None:
+    """All of the lab or nothing."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
     try:
-        for name, text in _files(id).items():
+        for name, text in files.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_text(text, encoding="utf-8")
         partial.chmod(0o755)
@@ -92,16 +122,41 @@ def scaffold(id: str, folder: Path) -> Path:
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return place
+
+
+def _check(text: str, compose: Path) -> None:
+    """What the conversion cannot know of, such as dependencies in a circle or a file grown too large, is found here."""
+    from labctl.labs.catalog import LAB_FILE
+    from labctl.labs.lab import validate
+    from labctl.labs.source import read_source
+    from labctl.labs.spec import LabSpec
+
+    with tempfile.TemporaryDirectory(prefix="labctl-new-") as folder:
+        file = Path(folder) / LAB_FILE
+        file.write_text(text, encoding="utf-8")
+        try:
+            source = read_source(file)
+            validate(LabSpec, source, source.data)
+        except LabFileError as error:
+            what = error.what.replace(str(file), LAB_FILE)
+            raise LabFileError(
+                f"{compose} makes a lab file that is wrong: {what}", "mend that in the Compose file"
+            ) from error
+
+
+def _title(id: str) -> str:
+    return id.replace("-", " ").capitalize()
+
+
+def _stage(id: str) -> str:
+    return id[5] if id.startswith("stage") and id[5:6] in "01234" and id[5:6] else "1"
 
 
 def _files(id: str) -> dict[str, str]:
-    title = id.replace("-", " ").capitalize()
-    stage = id[5] if id.startswith("stage") and id[5:6] in "01234" and id[5:6] else "1"
     counted = _COUNT.format(expression="len(text.split())")
     return {
-        "lab.yaml": _LAB.format(id=id, title=title, stage=stage),
-        "README.md": _README.format(id=id, title=title),
+        "lab.yaml": _LAB.format(id=id, title=_title(id), stage=_stage(id)),
+        "README.md": _README.format(id=id, title=_title(id)),
         "checks/other.txt": "a text nobody has seen\n",
         "workspace/count.py": _COUNT.format(expression="0  # your part"),
         "workspace/text.txt": _TEXT,

@@ -14,6 +14,11 @@ RUNTIMES = {
 }
 
 
+def names() -> tuple[str, ...]:
+    """The names of all runtimes."""
+    return tuple(RUNTIMES)
+
+
 def get(name: str, settings: Settings) -> Runtime:
     """The runtime `name`. Raises UsageError, naming the ones there are."""
     if name not in RUNTIMES:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """`runtime` makes the runtime with this name; `now` is the time in UTC."""
+    """`runtime` makes the runtime with one of the names `runtimes`; `now` is the time in UTC."""
 
     settings: Settings
     store: Store
     runtime: Callable[[str], Runtime]
+    runtimes: tuple[str, ...] = ("local",)
     now: Callable[[], datetime]

@@ -29,7 +29,18 @@ class Finding:
 
 def examine(ctx: Context) -> list[Finding]:
     """What was found on this machine, necessary things first. Never raises for what is missing: that is a finding."""
-    return [_python(), _uv(), _home(ctx), _disk(ctx), _memory(), _database(ctx), _labs(ctx), _gpu(ctx), _compiler()]
+    return [
+        _python(),
+        _uv(),
+        _home(ctx),
+        _disk(ctx),
+        _memory(),
+        _database(ctx),
+        _labs(ctx),
+        _gpu(ctx),
+        _engine(ctx),
+        _compiler(),
+    ]
 
 
 def healthy(findings: list[Finding]) -> bool:
@@ -119,6 +130,27 @@ def _gpu(ctx: Context) -> Finding:
     names = ", ".join(gpu.name for gpu in inventory.gpus)
     ill = [reason for gpu in inventory.gpus for reason in gpu.health.reasons]
     return Finding(name="GPU", ok=not ill, detail=names, remedy="; ".join(ill))
+
+
+def _engine(ctx: Context) -> Finding:
+    """A Docker engine is needed only by who uses it."""
+    from labctl.images.engine import connect, engine_info
+
+    is_wanted = ctx.settings.runtime == "docker"
+    try:
+        info = engine_info(connect(ctx.settings))
+    except LabctlError as error:
+        return Finding(name="Docker", ok=False if is_wanted else None, detail=error.what, remedy=error.hint)
+    mode = "rootless" if info.rootless else "user namespaces" if info.userns_remap else "root"
+    detail = f"engine {info.server_version} (API {info.api_version}), {mode}, cgroup v{info.cgroup_version}"
+    if not info.memory_limit:
+        remedy = "it cannot limit memory: use cgroup v2 with systemd, else one learner can take all of it"
+        return Finding(name="Docker", ok=None, detail=detail, remedy=remedy)
+    if shutil.which("docker") is None:
+        return Finding(
+            name="Docker", ok=False, detail=f"{detail}; no docker command", remedy="sudo apt-get install docker-ce-cli"
+        )
+    return Finding(name="Docker", ok=True, detail=detail)
 
 
 def _compiler() -> Finding:

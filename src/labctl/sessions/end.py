@@ -98,27 +98,38 @@ def _why_ended(ctx: Context, session: Session) -> str:
 
 
 def _orphans(ctx: Context, progress: Progress, *, dry_run: bool) -> list[Collected]:
-    runtime = ctx.runtime(ctx.settings.runtime)
+    return [
+        found for name in ctx.runtimes for found in _orphans_of(ctx, ctx.runtime(name), name, progress, dry_run=dry_run)
+    ]
+
+
+def _orphans_of(ctx: Context, runtime: Runtime, name: str, progress: Progress, *, dry_run: bool) -> list[Collected]:
+    try:
+        remains = runtime.remains()
+    except LabctlError as error:  # an engine that is not here has nothing of ours, unless somebody has used it
+        is_used = name == ctx.settings.runtime or any(each.runtime == name for each in ctx.store.sessions(live=True))
+        return [Collected(session=f"({name})", why="", problem=error.what)] if is_used else []
     things: dict[str, list[str]] = {}
-    for remain in runtime.remains():
-        if _is_orphan(ctx, remain.session) and not is_locked(ctx.settings.home, remain.session):
+    for remain in remains:
+        if _is_orphan(ctx, remain.session, name) and not is_locked(ctx.settings.home, remain.session):
             things.setdefault(remain.session, []).append(remain.what)
     found = []
     for session, what in things.items():
-        problem = "" if dry_run else _problem(partial(_end_orphan, ctx, runtime, session, progress))
+        problem = "" if dry_run else _problem(partial(_end_orphan, ctx, runtime, name, session, progress))
         found.append(Collected(session=session, why=f"no session owns {', '.join(what)}", problem=problem))
     return found
 
 
-def _end_orphan(ctx: Context, runtime: Runtime, id: str, progress: Progress) -> None:
+def _end_orphan(ctx: Context, runtime: Runtime, name: str, id: str, progress: Progress) -> None:
     with session_lock(ctx.settings.home, id):
-        if _is_orphan(ctx, id):
+        if _is_orphan(ctx, id, name):
             runtime.down({"session": id}, progress)
 
 
-def _is_orphan(ctx: Context, id: str) -> bool:
+def _is_orphan(ctx: Context, id: str, runtime: str) -> bool:
+    """Whether no live session owns it; one that lives on another runtime does not own what is left on this one."""
     session = ctx.store.session(id)
-    return session is None or not session.live
+    return session is None or not session.live or session.runtime != runtime
 
 
 def _problem(action: Callable[[], object]) -> str:

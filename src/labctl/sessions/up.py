@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from labctl import __version__
 from labctl.errors import LabctlError, PreflightError, UsageError
+from labctl.images.names import builtin_folder as images_folder
 from labctl.labs import catalog
-from labctl.labs.digest import fingerprint
+from labctl.labs.digest import fingerprint, folder_digest
 from labctl.names import session_id
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
@@ -195,7 +196,8 @@ def _size(
 
 
 def _fingerprint(folder: Path, runtime: str, profile: str, workspace: Path) -> str:
-    return fingerprint(folder, catalog.builtin_folder(), (__version__, runtime, profile, str(workspace)))
+    more = (__version__, folder_digest(images_folder()), runtime, profile, str(workspace))
+    return fingerprint(folder, catalog.builtin_folder(), more)
 
 
 def _joined(hints: Any) -> str:

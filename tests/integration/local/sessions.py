@@ -13,8 +13,8 @@ from labctl.labs.lab import load_folder
 from labctl.plan import Plan, plan
 from labctl.progress import Step
 from labctl.runtimes.base import Handle, ServiceState, Started
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import processes
-from labctl.runtimes.local.folder import SessionFolder
 from labctl.runtimes.local.runtime import LocalRuntime
 from labctl.target import Target
 

@@ -17,7 +17,7 @@ import pytest
 from labctl import settings
 from labctl.errors import PreflightError, UnhealthyError
 from labctl.runtimes.base import State
-from labctl.runtimes.local.folder import SessionFolder
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local.runtime import LocalRuntime
 
 from .sessions import WEB, LocalLab, alive, until

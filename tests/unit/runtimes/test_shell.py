@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import shell
-from labctl.runtimes.local.folder import SessionFolder
 
 
 @pytest.mark.parametrize("program", ["bash", "zsh"])

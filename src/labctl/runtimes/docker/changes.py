@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.images import catalog
 from labctl.images.build import is_present
+from labctl.images.names import is_ours
 from labctl.runtimes.base import State
 from labctl.runtimes.docker import handles, models, networks, preparing
 from labctl.runtimes.docker.parts import Part, parts
@@ -30,7 +30,7 @@ def changes(plan: Plan, session: Session) -> list[str]:
 
 
 def _image(name: str, reference: str) -> str:
-    return f"build image {reference}" if catalog.is_ours(name) else f"pull image {reference}"
+    return f"build image {reference}" if is_ours(name) else f"pull image {reference}"
 
 
 def _network(plan: Plan, session: Session) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
-from labctl.images.catalog import INGRESS
+from labctl.images.names import INGRESS
 from labctl.names import secret
 from labctl.runtimes.docker import ingress
 

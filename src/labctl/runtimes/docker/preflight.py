@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from labctl.disk import nearest
 from labctl.errors import LabctlError
 from labctl.images import catalog
+from labctl.images.names import is_ours
 from labctl.runtimes.base import Problem
 from labctl.runtimes.docker import cli
 from labctl.runtimes.docker.engine import Engine
@@ -56,7 +57,7 @@ def _images(plan: Plan) -> Iterator[Problem]:
         )
     for image in filter(None, [plan.workspace.image, *(service.image for service in plan.services)]):
         try:
-            if catalog.is_ours(image):
+            if is_ours(image):
                 catalog.find(image)
         except LabctlError as error:
             yield Problem(what=error.what, hint=error.hint)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.images import catalog
 from labctl.images.build import ensure
 from labctl.images.engine import engine_errors
+from labctl.images.names import is_ours
 from labctl.progress import Progress, one_at_a_time
 from labctl.runtimes.docker import users
 from labctl.runtimes.docker.engine import Engine
@@ -80,5 +81,5 @@ def _listens(plan: Plan, engine: Engine, references: Mapping[str, str]) -> bool:
         try:
             config = api.inspect_image(references[plan.workspace.image])["Config"] or {}
         except docker.errors.ImageNotFound:
-            return catalog.is_ours(plan.workspace.image)
+            return is_ours(plan.workspace.image)
     return f"{JUPYTER_PORT}/tcp" in (config.get("ExposedPorts") or {})

@@ -13,9 +13,9 @@ from labctl.runtimes import handles as kept
 from labctl.runtimes import secrets
 from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
-from labctl.runtimes.docker import changes, cli, handles, life, logs, models, preparing, remains, state, users
+from labctl.runtimes.docker import cli, state
 from labctl.runtimes.docker.engine import Engine
-from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, parts
+from labctl.runtimes.docker.parts import WORKSPACE
 from labctl.runtimes.docker.session import Session
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.terminal import in_terminal
@@ -42,6 +42,7 @@ class DockerRuntime:
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
         from labctl.plan import declared_layout
+        from labctl.runtimes.docker import preparing
 
         named = {profile.model for profile in lab.spec.profiles.values() if profile.model}
         local = {name: f"{_MODELS}/{name}" for name in named if preparing.local_model(self._settings, name)}
@@ -59,25 +60,18 @@ class DockerRuntime:
         return list(problems(plan, self._engine, is_running=is_running))
 
     def changes(self, plan: Plan) -> list[str]:
+        from labctl.runtimes.docker import changes
+
         return changes.changes(plan, self._session({"session": plan.session}))
 
     def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
+        from labctl.runtimes.docker import up
+
         folder = self._folder(plan.session)
         with disk_trouble(self._settings.home):
             folder.create_root()
             with folder.lock(lambda: progress(_waiting(plan.session))):
-                images = preparing.images(plan, self._engine, progress)
-                host = preparing.host(plan, self._engine, images)
-                users.give(Path(host.workspace), host.user)
-                secrets.ensure(folder.root, plan, *([JUPYTER_TOKEN] if host.listens else []))
-                handle = handles.make(plan, host, folder)
-                kept.write(plan, handle, folder, expires_at)
-                session = self._session(handle)
-                made = [
-                    f"model {step.name}" for step in plan.models if models.make(session, plan, step, host, progress)
-                ]
-                changed = life.bring(session, plan, parts(plan, host), progress, expires_at=expires_at)
-        return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))
+                return up.up(plan, self._engine, folder, progress, expires_at=expires_at)
 
     def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
         return state.states(self._session(handle), probe=probe)
@@ -90,6 +84,8 @@ class DockerRuntime:
     def logs(
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
     ) -> Iterator[str]:
+        from labctl.runtimes.docker import logs
+
         session = self._session(handle)
         known = session.handle.get("services", {})
         if service not in known:
@@ -111,6 +107,8 @@ class DockerRuntime:
         return secrets.read(self._folder(handle["session"]).root)
 
     def down(self, handle: Handle, progress: Progress) -> None:
+        from labctl.runtimes.docker import life
+
         folder = self._folder(handle["session"])
         with disk_trouble(self._settings.home):
             folder.create_root()
@@ -122,6 +120,8 @@ class DockerRuntime:
         progress(Step(name=folder.session, state="done"))
 
     def remains(self) -> list[Remain]:
+        from labctl.runtimes.docker import remains
+
         return remains.of_home(self._engine, self._settings.home)
 
     def _folder(self, session: str) -> SessionFolder:

@@ -1,0 +1,226 @@
+"""What each runtime brings to the suite: settings that choose it, and accidents that only it can stage.
+
+A new runtime is one class here and one line in ENGINES.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from labctl.runtimes import table
+from labctl.runtimes.base import Runtime
+from labctl.settings import Settings
+from labctl.testing.runtime import FakeRuntime
+from tests.conformance.labs import IMAGE
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+
+class Engine(Protocol):
+    """A runtime's engine, from the side of its accidents."""
+
+    name: str
+    """What LABCTL_RUNTIME is set to."""
+    real: bool
+    """Services are programs that run. Otherwise nothing that depends on what they do can be seen."""
+    apart: bool
+    """The engine lives on its own: while it is gone, `up` cannot bring it back."""
+    maps_users: bool
+    """Services run as the workspace's owner, whoever calls labctl."""
+
+    def missing(self) -> str:
+        """Why the suite cannot run on it here, with what to do; empty when it can."""
+        ...
+
+    def environ(self) -> dict[str, str]:
+        """What labctl's environment needs besides a home, so that it finds this engine as it is now."""
+        ...
+
+    def runtime(self, settings: Settings) -> Runtime:
+        """The runtime on this engine."""
+        ...
+
+    def kill(self, settings: Settings, session: str, service: str) -> None:
+        """End a service as an accident would, behind the runtime's back."""
+        ...
+
+    def identity(self, settings: Settings, session: str, service: str) -> str:
+        """What changes when the service is started again: its process, its container. Empty when there is none."""
+        ...
+
+    def lose_parts(self, settings: Settings, session: str) -> None:
+        """Take away some of what `up` made: files, containers, networks."""
+        ...
+
+    def break_engine(self, settings: Settings, session: str) -> None:
+        """Make the engine unreachable."""
+        ...
+
+    def mend_engine(self) -> None:
+        """Make it reachable again, where the runtime does not do so itself."""
+        ...
+
+
+class FakeEngine:
+    """Dictionaries, one runtime a LABCTL_HOME."""
+
+    name, real, apart, maps_users = "local", False, True, False
+
+    def __init__(self) -> None:
+        self._runtimes: dict[Path, FakeRuntime] = {}
+
+    def missing(self) -> str:
+        return ""
+
+    def environ(self) -> dict[str, str]:
+        return {}
+
+    def runtime(self, settings: Settings) -> FakeRuntime:
+        return self._runtimes.setdefault(settings.home, FakeRuntime())
+
+    def kill(self, settings: Settings, session: str, service: str) -> None:
+        self.runtime(settings).kill(session, service)
+
+    def identity(self, settings: Settings, session: str, service: str) -> str:
+        fake = self.runtime(settings)
+        is_there = service in fake.running.get(session, {})
+        return f"start {fake.starts[session, service]}" if is_there else ""
+
+    def lose_parts(self, settings: Settings, session: str) -> None:
+        self.runtime(settings).running[session].popitem()
+
+    def break_engine(self, settings: Settings, session: str) -> None:
+        self.runtime(settings).gone = True
+
+    def mend_engine(self) -> None:
+        for runtime in self._runtimes.values():
+            runtime.gone = False
+
+
+class LocalEngine:
+    """Processes of this user under one supervisord a session."""
+
+    name, real, apart, maps_users = "local", True, False, False
+
+    def missing(self) -> str:
+        return ""
+
+    def environ(self) -> dict[str, str]:
+        return {}
+
+    def runtime(self, settings: Settings) -> Runtime:
+        return table.get(self.name, settings)
+
+    def kill(self, settings: Settings, session: str, service: str) -> None:
+        os.kill(_supervised(settings, session)[service].pid, signal.SIGKILL)
+
+    def identity(self, settings: Settings, session: str, service: str) -> str:
+        process = _supervised(settings, session).get(service)
+        return f"{process.pid} since {process.started_at}" if process and process.pid else ""
+
+    def lose_parts(self, settings: Settings, session: str) -> None:
+        root = settings.home / "sessions" / session
+        self.kill(settings, session, "web")
+        for name in ("supervisor.sock", "handle.json", "supervisord.conf", "ports.json"):
+            (root / name).unlink()
+        shutil.rmtree(root / "run")
+
+    def break_engine(self, settings: Settings, session: str) -> None:
+        pid = (settings.home / "sessions" / session / "supervisord.pid").read_text()
+        os.kill(int(pid), signal.SIGKILL)
+
+    def mend_engine(self) -> None:
+        pass
+
+
+class DockerEngine:
+    """Containers of the Docker engine that DOCKER_HOST names."""
+
+    name, real, apart, maps_users = "docker", True, True, True
+
+    def __init__(self) -> None:
+        self._own_address = self._address = os.environ.get("DOCKER_HOST")
+
+    def missing(self) -> str:
+        if self.name not in table.RUNTIMES:
+            return "this labctl has no docker runtime yet"
+        import docker
+
+        try:
+            docker.from_env().images.get(IMAGE)
+        except docker.errors.ImageNotFound:
+            return f"Docker has no image {IMAGE} with python3: `bash scripts/make-base-image.sh`, or name one in LABCTL_BASE_IMAGE"
+        except docker.errors.DockerException as error:
+            return f"no Docker engine answers here ({str(error)[:100]}): start dockerd, or set DOCKER_HOST"
+        return ""
+
+    def environ(self) -> dict[str, str]:
+        return {"LABCTL_BASE_IMAGE": IMAGE, **({"DOCKER_HOST": self._address} if self._address else {})}
+
+    def runtime(self, settings: Settings) -> Runtime:
+        return table.get(self.name, settings)
+
+    def kill(self, settings: Settings, session: str, service: str) -> None:
+        self._container(settings, session, service).kill()
+
+    def identity(self, settings: Settings, session: str, service: str) -> str:
+        found = self._containers(settings, session, service)
+        return f"{found[0].id} since {found[0].attrs['State']['StartedAt']}" if found else ""
+
+    def lose_parts(self, settings: Settings, session: str) -> None:
+        web = self._container(settings, session, "web")
+        networks = list(web.attrs["NetworkSettings"]["Networks"])
+        web.remove(force=True, v=True)
+        for network in networks:
+            found = web.client.networks.get(network)  # type: ignore[union-attr]
+            for other in found.containers:
+                found.disconnect(other, force=True)
+            found.remove()
+
+    def break_engine(self, settings: Settings, session: str) -> None:
+        self._address = f"unix://{settings.home}/nobody.sock"
+
+    def mend_engine(self) -> None:
+        self._address = self._own_address
+
+    def _container(self, settings: Settings, session: str, service: str) -> Container:
+        return self._containers(settings, session, service)[0]
+
+    def _containers(self, settings: Settings, session: str, service: str) -> list[Container]:
+        import docker
+        from labctl.runtimes.docker.labels import home_id
+
+        labels = [f"labctl.session={session}", f"labctl.service={service}", f"labctl.home={home_id(settings.home)}"]
+        return docker.from_env().containers.list(all=True, filters={"label": labels})
+
+
+def _supervised(settings: Settings, session: str) -> dict[str, Any]:
+    from labctl.runtimes.folder import SessionFolder
+    from labctl.runtimes.local.supervisor import Supervisor
+
+    return dict(Supervisor(SessionFolder(settings.home, session)).processes() or {})
+
+
+ENGINES: dict[str, type[Engine]] = {
+    "fake": FakeEngine,
+    "local": LocalEngine,
+    "docker": DockerEngine,
+}
+
+
+def _only(*names: str) -> pytest.MarkDecorator:
+    chosen = [pytest.param(name, marks=[pytest.mark.docker] if name == "docker" else []) for name in names]
+    return pytest.mark.parametrize("engine", chosen, indirect=True)
+
+
+on_every_engine = _only(*ENGINES)
+on_real_engines = _only(*(name for name, engine in ENGINES.items() if engine.real))
+on_engines_that_map_users = _only(*(name for name, engine in ENGINES.items() if engine.maps_users))
+on_engines_apart = _only(*(name for name, engine in ENGINES.items() if engine.apart))
