@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import cases
+from bench import cases, docker
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -24,6 +24,10 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "planning": cases.planning,
     "memory": cases.memory,
     "demo": cases.demo,
+    "docker_sessions": docker.sessions,
+    "docker_services": docker.services,
+    "docker_down": docker.down,
+    "docker_up_again": docker.up_again,
 }
 
 
@@ -36,6 +40,7 @@ def main() -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "labctl": __version__,
+        "docker": docker.engine(),
     }
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"labctl-bench-{name}-") as folder:

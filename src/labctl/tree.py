@@ -22,7 +22,16 @@ MAX_DEPTH = 100
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOVED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST)
+_MOVED = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ENOTEMPTY,
+    errno.EEXIST,
+    errno.ENXIO,
+)
 """What a step says when somebody put another thing in the place of the one that was looked at."""
 _TRIES = 50
 _CHUNK = 1024 * 1024
@@ -89,7 +98,7 @@ def copy(source: int, target: int) -> None:
 
 def empty(folder: int, keep: Sequence[str] = ()) -> None:
     """Delete everything in `folder` but what is named in `keep`. Raises OSError."""
-    for name in os.listdir(folder):
+    for name in _names(folder):
         if name not in keep:
             remove(folder, name)
 
@@ -98,18 +107,13 @@ def remove(folder: int, name: str) -> None:
     """Delete what stands at `name` in `folder` and all below it, also what its owner made read-only. Nothing there is fine."""
     for attempt in range(_TRIES):
         try:
-            _remove(folder, name, folder, 0)
+            _remove(folder, name)
             return
         except FileNotFoundError:
             return
         except OSError as error:  # somebody is filling or swapping it at this moment
             if error.errno not in _MOVED or attempt == _TRIES - 1:
                 raise
-
-
-def exists(folder: int, name: str) -> bool:
-    """Whether anything stands at `name` in `folder`, a dangling link included."""
-    return _mode(folder, name) != 0
 
 
 def size(folder: Path, budget_s: float) -> Size:
@@ -132,12 +136,12 @@ def _below(folder: int, name: str, flags: int, mode: int = 0o600) -> Iterator[in
         os.close(descriptor)
 
 
-def _mode(folder: int, name: str) -> int:
-    """The kind and rights of what stands there, a link itself and not what it leads to; 0 for nothing."""
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
-    except FileNotFoundError:
-        return 0
+def _is_folder(folder: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _names(folder: int) -> list[str]:
+    return os.listdir(folder)
 
 
 def _partial() -> str:
@@ -154,7 +158,7 @@ def _take_place(folder: int, partial: str, name: str) -> None:
     try:
         for attempt in range(_TRIES):
             try:
-                os.replace(partial, name, src_dir_fd=folder, dst_dir_fd=folder)  # noqa: PTH105 - pathlib has no dir_fd
+                os.replace(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
                 return
             except IsADirectoryError:
                 if attempt == _TRIES - 1:
@@ -183,7 +187,7 @@ def _folder(folder: int, name: str, like: os.stat_result) -> int:
     for attempt in range(_TRIES):
         try:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(name, 0o755, dir_fd=folder)  # noqa: PTH102 - pathlib has no dir_fd
+                os.mkdir(name, 0o755, dir_fd=folder)
                 _own_new(folder, name, like)
             return os.open(name, _FOLDER, dir_fd=folder)
         except OSError as error:
@@ -202,40 +206,58 @@ def _own_new(folder: int, name: str, like: os.stat_result) -> None:
 def _copy_folder(source: int, target: int, like: os.stat_result, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise OSError(errno.ENAMETOOLONG, f"more than {MAX_DEPTH} folders in each other")
-    for name in os.listdir(source):
-        for _ in range(_TRIES):
+    for name in _names(source):
+        found = _look(source, name)
+        if isinstance(found, str):
+            _copy_link(found, target, name, like)
+        elif found is not None:
             try:
-                _copy_entry(source, target, name, like, depth)
-                break
-            except OSError as error:  # it is another thing by now, or none: look again
-                if error.errno not in _MOVED or depth > MAX_DEPTH:
-                    raise
+                _copy_opened(found, target, name, like, depth)
+            finally:
+                os.close(found)
+    _finish(source, target, like)
+
+
+def _look(folder: int, name: str) -> str | int | None:
+    """Where the link leads that stands there, or a descriptor of the folder or file; None for what has no content."""
+    for attempt in range(_TRIES):
+        try:
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                return os.readlink(name, dir_fd=folder)
+            return os.open(name, _FILE, dir_fd=folder) if stat.S_ISDIR(mode) or stat.S_ISREG(mode) else None
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # it is another thing by now: look again
+            if error.errno not in _MOVED or attempt == _TRIES - 1:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _copy_link(leads_to: str, target: int, name: str, like: os.stat_result) -> None:
+    os.symlink(leads_to, name, dir_fd=target)
+    if os.geteuid() == 0:
+        os.chown(name, like.st_uid, like.st_gid, dir_fd=target, follow_symlinks=False)
+
+
+def _copy_opened(source: int, target: int, name: str, like: os.stat_result, depth: int) -> None:
+    mode = os.fstat(source).st_mode
+    if stat.S_ISDIR(mode):
+        os.mkdir(name, 0o700, dir_fd=target)
+        with _below(target, name, _FOLDER) as made:
+            _copy_folder(source, made, like, depth + 1)
+    elif stat.S_ISREG(mode):
+        with _below(target, name, _NEW) as made:
+            _copy_content(source, made)
+            _finish(source, made, like)
+
+
+def _finish(source: int, target: int, like: os.stat_result) -> None:
+    """Owner, mode and times; last, for a mode may forbid to go on writing."""
     status = os.fstat(source)
     _own(target, like)
     os.fchmod(target, status.st_mode & _BITS)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _copy_entry(source: int, target: int, name: str, like: os.stat_result, depth: int) -> None:
-    mode = _mode(source, name)
-    if stat.S_ISLNK(mode):
-        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)  # noqa: PTH115, PTH211 - pathlib has no dir_fd
-        if os.geteuid() == 0:
-            os.chown(name, like.st_uid, like.st_gid, dir_fd=target, follow_symlinks=False)
-    elif stat.S_ISDIR(mode):
-        with _below(source, name, _FOLDER) as inner:
-            os.mkdir(name, 0o700, dir_fd=target)  # noqa: PTH102 - pathlib has no dir_fd
-            with _below(target, name, _FOLDER) as made:
-                _copy_folder(inner, made, like, depth + 1)
-    elif stat.S_ISREG(mode):
-        with _below(source, name, _FILE) as inner:
-            status = os.fstat(inner)
-            if stat.S_ISREG(status.st_mode):
-                with _below(target, name, _NEW) as made:
-                    _copy_content(inner, made)
-                    _own(made, like)
-                    os.fchmod(made, status.st_mode & _BITS)
-                    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _copy_content(source: int, target: int) -> None:
@@ -257,20 +279,32 @@ def _copy_content(source: int, target: int) -> None:
     os.ftruncate(target, end)
 
 
-def _remove(folder: int, name: str, top: int, depth: int) -> None:
-    """Delete it. What lies too deep to hold all the folders above it open is moved to `top` first."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+def _remove(folder: int, name: str) -> None:
+    if not _is_folder(folder, name):
         os.unlink(name, dir_fd=folder)
         return
-    if depth > MAX_DEPTH:
-        moved = _partial()
-        os.rename(name, moved, src_dir_fd=folder, dst_dir_fd=top)  # noqa: PTH104 - pathlib has no dir_fd
-        name, folder, depth = moved, top, -1
-    with _unlocked(folder, name) as inner:
-        for each in os.listdir(inner):
+    with _unlocked(folder, name) as top:
+        waiting = _names(top)
+        while waiting:
             with contextlib.suppress(FileNotFoundError):
-                _remove(inner, each, top, depth + 1)
-    os.rmdir(name, dir_fd=folder)  # noqa: PTH106 - pathlib has no dir_fd
+                _remove_below(top, waiting.pop(), top, waiting, 1)
+    os.rmdir(name, dir_fd=folder)
+
+
+def _remove_below(folder: int, name: str, top: int, waiting: list[str], depth: int) -> None:
+    """Delete it. What lies too deep to hold all the folders above it open is moved to `top`, and waits there."""
+    if not _is_folder(folder, name):
+        os.unlink(name, dir_fd=folder)
+        return
+    with _unlocked(folder, name) as inner:
+        if depth > MAX_DEPTH:
+            waiting.append(_partial())
+            os.rename(name, waiting[-1], src_dir_fd=folder, dst_dir_fd=top)
+            return
+        for each in _names(inner):
+            with contextlib.suppress(FileNotFoundError):
+                _remove_below(inner, each, top, waiting, depth + 1)
+    os.rmdir(name, dir_fd=folder)
 
 
 @contextmanager

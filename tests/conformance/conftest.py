@@ -15,11 +15,14 @@ from tests.conformance.homes import Home
     scope="module",
     params=[pytest.param(name, marks=pytest.mark.docker if name == "docker" else ()) for name in ENGINES],
 )
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     made = ENGINES[request.param]()
-    if why := made.missing():
-        pytest.skip(why)
-    return made
+    try:
+        if why := made.missing():
+            pytest.skip(why)
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +22,8 @@ from tests.conformance.labs import IMAGE
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+
+    from docker import DockerClient
 
 
 class Engine(Protocol):
@@ -67,6 +70,10 @@ class Engine(Protocol):
         """Make it reachable again, where the runtime does not do so itself."""
         ...
 
+    def close(self) -> None:
+        """Close connections that are still open, at the end."""
+        ...
+
 
 class FakeEngine:
     """Dictionaries, one runtime a LABCTL_HOME."""
@@ -102,6 +109,9 @@ class FakeEngine:
     def mend_engine(self) -> None:
         for runtime in self._runtimes.values():
             runtime.gone = False
+
+    def close(self) -> None:
+        pass
 
 
 class LocalEngine:
@@ -139,6 +149,9 @@ class LocalEngine:
     def mend_engine(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 class DockerEngine:
     """Containers of the Docker engine that DOCKER_HOST names."""
@@ -147,6 +160,13 @@ class DockerEngine:
 
     def __init__(self) -> None:
         self._own_address = self._address = os.environ.get("DOCKER_HOST")
+        self._made: list[Any] = []
+
+    @cached_property
+    def _client(self) -> DockerClient:
+        import docker
+
+        return docker.from_env()
 
     def missing(self) -> str:
         if self.name not in table.RUNTIMES:
@@ -154,7 +174,7 @@ class DockerEngine:
         import docker
 
         try:
-            docker.from_env().images.get(IMAGE)
+            self._client.images.get(IMAGE)
         except docker.errors.ImageNotFound:
             return f"Docker has no image {IMAGE} with python3: `bash scripts/make-base-image.sh`, or name one in LABCTL_BASE_IMAGE"
         except docker.errors.DockerException as error:
@@ -165,7 +185,9 @@ class DockerEngine:
         return {"LABCTL_BASE_IMAGE": IMAGE, **({"DOCKER_HOST": self._address} if self._address else {})}
 
     def runtime(self, settings: Settings) -> Runtime:
-        return table.get(self.name, settings)
+        made = table.get(self.name, settings)
+        self._made.append(made)
+        return made
 
     def kill(self, settings: Settings, session: str, service: str) -> None:
         self._container(settings, session, service).kill()
@@ -179,7 +201,7 @@ class DockerEngine:
         networks = list(web.attrs["NetworkSettings"]["Networks"])
         web.remove(force=True, v=True)
         for network in networks:
-            found = web.client.networks.get(network)  # type: ignore[union-attr]
+            found = self._client.networks.get(network)
             for other in found.containers:
                 found.disconnect(other, force=True)
             found.remove()
@@ -190,15 +212,19 @@ class DockerEngine:
     def mend_engine(self) -> None:
         self._address = self._own_address
 
+    def close(self) -> None:
+        for holder, name in [(self, "_client"), *((runtime._engine, "client") for runtime in self._made)]:
+            if name in vars(holder):  # a cached property: there is none to close where nobody asked for it
+                getattr(holder, name).close()
+
     def _container(self, settings: Settings, session: str, service: str) -> Container:
         return self._containers(settings, session, service)[0]
 
     def _containers(self, settings: Settings, session: str, service: str) -> list[Container]:
-        import docker
         from labctl.runtimes.docker.labels import home_id
 
         labels = [f"labctl.session={session}", f"labctl.service={service}", f"labctl.home={home_id(settings.home)}"]
-        return docker.from_env().containers.list(all=True, filters={"label": labels})
+        return self._client.containers.list(all=True, filters={"label": labels})
 
 
 def _supervised(settings: Settings, session: str) -> dict[str, Any]:

@@ -40,7 +40,13 @@ class Home:
         chosen = settings_of.load(self.environ)
         made = self.engine.runtime(chosen)
         self.settings = chosen
-        self.ctx = Context(settings=chosen, store=Store(chosen), runtime=lambda _name: made, now=self.clock)
+        self.ctx = Context(
+            settings=chosen,
+            store=Store(chosen),
+            runtime=lambda _name: made,
+            runtimes=(self.engine.name,),
+            now=self.clock,
+        )
 
     @property
     def environ(self) -> dict[str, str]:
@@ -60,7 +66,7 @@ class Home:
         return self.ctx.runtime(self.engine.name)
 
     def write(self, services: Mapping[str, labs.Service], **workspace: Any) -> Path:
-        """The lab's folder with these services; again: the lab is edited."""
+        """The lab's folder with these services; again: the lab is edited. `workspace` is its section of the lab file."""
         (self.folder / "labs").mkdir(parents=True, exist_ok=True)
         return labs.write(self.folder / "labs", services, **workspace)
 

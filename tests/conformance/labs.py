@@ -36,9 +36,9 @@ def worker(*steps: str, **fields: Any) -> Service:
     return _service({"command": [*_program("worker"), *steps]} | fields)
 
 
-def write(folder: Path, services: Mapping[str, Service], name: str = LAB, **workspace: Any) -> Path:
-    """The lab's folder below `folder`, with these services. Again: the lab is edited."""
-    lab = folder / name
+def write(folder: Path, services: Mapping[str, Service], **workspace: Any) -> Path:
+    """The lab's folder below `folder`, with these services and settings of the workspace. Again: the lab is edited."""
+    lab = folder / LAB
     shutil.copytree(_PROGRAMS, lab / "services", dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (lab / "workspace").mkdir(exist_ok=True)
     (lab / "workspace" / "readme.txt").write_text("start here\n")
@@ -47,7 +47,7 @@ def write(folder: Path, services: Mapping[str, Service], name: str = LAB, **work
         "stage": 0,
         "minutes": 1,
         "profiles": {"cpu": {"memory": "64MiB", "disk": "1MiB"}},
-        "workspace": {"image": IMAGE, **workspace},
+        "workspace": workspace,
         "services": dict(services),
         "criteria": [
             {

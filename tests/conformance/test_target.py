@@ -16,13 +16,13 @@ from labctl.errors import LabctlError, NotFoundError
 from labctl.target import CannotLook, RefusedPath, Request, Unreachable
 from tests.conformance.engines import Engine, on_engines_that_map_users, on_real_engines
 from tests.conformance.homes import Home, is_free, until
-from tests.conformance.labs import server, worker
+from tests.conformance.labs import IMAGE, server, worker
 
 
 def start(host: Home) -> Home:
     """Start a service of the lab, `web`, and one of the learner, `app`; the workspace has a variable of its own."""
     services = {"web": server(), "app": server(owner="learner", environment={"COLOUR": "red"})}
-    host.write(services, environment={"FLAVOUR": "{{ profile }}"})
+    host.write(services, image=IMAGE, environment={"FLAVOUR": "{{ profile }}"})
     host.up()
     return host
 
@@ -61,7 +61,7 @@ def test_logs_hold_every_line_and_the_end_of_them_is_cut_to_the_limit(host: Home
     host.up()
     until(lambda: "the end" in host.target().logs("talker"))
     assert host.logs("talker") == ["one", "zwölf", "the end"]
-    assert host.target().logs("talker", max_bytes=8) == "the end\n"
+    assert host.target().logs("talker", max_bytes=8).strip() == "the end"
 
 
 @on_real_engines
@@ -97,7 +97,7 @@ def test_exec_passes_the_exit_code(running: Home, code: int) -> None:
 
 
 def test_exec_tells_a_program_that_is_not_there_from_success(running: Home) -> None:
-    assert _exit_code(running, "no-such-program") in (127, NotFoundError.exit_code)
+    assert _exit_code(running, "no-such-program") in (126, 127, NotFoundError.exit_code)  # older engines say 126
 
 
 def _exit_code(host: Home, program: str) -> int:

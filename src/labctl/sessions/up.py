@@ -139,7 +139,8 @@ def _start(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progr
         raise
     session = replace(session, state=SessionState.RUNNING, handle=started.handle, fingerprint=prepared.fingerprint)
     ctx.store.put(session)
-    return with_changes(view(ctx, session), (*(["workspace"] if made else []), *started.changed))
+    changed = dict.fromkeys((*(["workspace"] if made else []), *started.changed))
+    return with_changes(view(ctx, session), tuple(changed))
 
 
 def _record(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:

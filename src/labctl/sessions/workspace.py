@@ -1,14 +1,19 @@
-"""The learner's files. Nothing a learner wrote is overwritten or deleted here without a dated copy or a confirmation."""
+"""The learner's files. Nothing a learner wrote is overwritten or deleted here without a dated copy or a confirmation.
+
+A session's processes go on changing them meanwhile, so everything is done below one descriptor of the folder (labctl.tree), and
+what is made in it belongs to its owner.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from labctl import tree
 from labctl.errors import NotFoundError, PreflightError, UsageError
 
 MARKER = ".labctl"
@@ -44,8 +49,7 @@ def create(lab: Path, workspace: Path, session: str) -> bool:
         if not workspace.exists():
             _create_whole(starter(lab), workspace, session)
         else:
-            _add_missing(starter(lab), workspace)
-            (workspace / MARKER).write_text(f"{session}\n{_ADOPTED}\n", encoding="utf-8")
+            _add_missing(starter(lab), workspace, f"{session}\n{_ADOPTED}\n")
     except (PermissionError, NotADirectoryError) as error:
         raise PreflightError(
             f"the workspace {workspace} cannot be written: {error.strerror}", "choose another: --workspace DIR"
@@ -58,18 +62,18 @@ def keep_copy(workspace: Path, now: datetime) -> Path:
     if not workspace.is_dir():
         raise NotFoundError(f"the workspace {workspace} is gone", "`labctl up LAB` makes it anew")
     copy = _free(workspace.with_name(f"{workspace.name}.{now:%Y-%m-%d-%H%M%S}"))
-    partial = Path(tempfile.mkdtemp(prefix=f".{workspace.name}.", dir=workspace.parent))
     try:
-        shutil.copytree(workspace, partial, symlinks=True, dirs_exist_ok=True, ignore=_without_content)
-        partial.rename(copy)
-    except shutil.Error as error:
-        _remove_tree(partial)
-        raise PreflightError(
-            f"{workspace} cannot be copied: {error.args[0][0][2]}", "mend its permissions first"
-        ) from error
-    except BaseException:
-        _remove_tree(partial)
-        raise
+        partial = Path(tempfile.mkdtemp(prefix=f".{workspace.name}.", dir=workspace.parent))
+        try:
+            with tree.opened(workspace) as source, tree.opened(partial) as target:
+                tree.copy(source, target)
+            partial.rename(copy)
+        except BaseException:
+            _remove(partial)
+            raise
+    except OSError as error:
+        hint = "free some space" if error.errno == errno.ENOSPC else "mend its permissions first"
+        raise PreflightError(f"{workspace} cannot be copied: {error.strerror}", hint) from error
     return copy
 
 
@@ -85,21 +89,21 @@ def restore(lab: Path, workspace: Path, files: list[str]) -> list[str]:
     The folder itself stays, because running services stand in it. Raises NotFoundError, UsageError.
     """
     known = starter(lab)
-    if files:
-        chosen = [_starter_file(known, name) for name in files]
-    else:
-        _empty(workspace)
-        chosen = sorted(known)
-    for name in chosen:
-        _put(known[name], workspace, name)
+    chosen = [_starter_file(known, name) for name in files] or sorted(known)
+    with tree.opened(workspace) as folder:
+        if not files:
+            tree.empty(folder, keep=(MARKER,))
+        for name in chosen:
+            tree.put(known[name], folder, PurePosixPath(name))
     return chosen
 
 
 def overlay(folder: Path, workspace: Path, leave_out: frozenset[str]) -> list[str]:
     """Copy every file of `folder` over the workspace, except those named in `leave_out`. What was copied."""
     names = [name for name in sorted(_relative_files(folder)) if name not in leave_out]
-    for name in names:
-        _put(folder / name, workspace, name)
+    with tree.opened(workspace) as place:
+        for name in names:
+            tree.put(folder / name, place, PurePosixPath(name))
     return names
 
 
@@ -116,29 +120,32 @@ def purge(workspace: Path, session: str) -> None:
     """Delete the workspace. Raises UsageError for a folder that labctl did not make."""
     check_purge(workspace, session)
     if workspace.exists():
-        _remove_tree(workspace)
+        _remove(workspace)
 
 
 def _create_whole(files: Mapping[str, Path], workspace: Path, session: str) -> None:
     """All of it under another name first: a workspace that exists is complete."""
     partial = Path(tempfile.mkdtemp(prefix=f".{workspace.name}.", dir=workspace.parent))
     try:
-        for name, source in files.items():
-            _put(source, partial, name)
-        (partial / MARKER).write_text(f"{session}\n", encoding="utf-8")
+        with tree.opened(partial) as folder:
+            for name, source in files.items():
+                tree.put(source, folder, PurePosixPath(name))
+            tree.write(folder, MARKER, f"{session}\n".encode())
         partial.chmod(0o755)
         partial.rename(workspace)
     except BaseException:
-        _remove_tree(partial)
+        _remove(partial)
         raise
 
 
-def _add_missing(files: Mapping[str, Path], workspace: Path) -> None:
+def _add_missing(files: Mapping[str, Path], workspace: Path, mark: str) -> None:
     missing = {name: source for name, source in files.items() if not os.path.lexists(workspace / name)}
     for name in missing:
         _check_way(workspace, PurePosixPath(name))
-    for name, source in missing.items():
-        _put(source, workspace, name)
+    with tree.opened(workspace) as folder:
+        for name, source in missing.items():
+            tree.put(source, folder, PurePosixPath(name))
+        tree.write(folder, MARKER, mark.encode())
 
 
 def _check_way(workspace: Path, name: PurePosixPath) -> None:
@@ -153,32 +160,11 @@ def _check_way(workspace: Path, name: PurePosixPath) -> None:
 def _marked(workspace: Path) -> tuple[str | None, bool]:
     """The session named by the mark, and whether the folder was there before labctl came."""
     try:
-        lines = (workspace / MARKER).read_text(encoding="utf-8", errors="replace")[:200].splitlines()
+        with tree.opened(workspace) as folder:
+            lines = tree.read(folder, MARKER, 200).decode(errors="replace").splitlines()
     except OSError:
         return None, False
     return (lines[0].strip() if lines else ""), _ADOPTED in lines[1:]
-
-
-def _put(source: Path, workspace: Path, name: str) -> None:
-    """Replace one file through a neighbour, never writing through a link that stands in its place."""
-    folder = _real_folder(workspace, PurePosixPath(name).parent)
-    descriptor, partial = tempfile.mkstemp(prefix=".labctl-", dir=folder)
-    os.close(descriptor)
-    shutil.copy(source, partial)
-    target = folder / Path(name).name
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    Path(partial).rename(target)
-
-
-def _real_folder(workspace: Path, relative: PurePosixPath) -> Path:
-    folder = workspace
-    for part in relative.parts:
-        folder = folder / part
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            folder.unlink()
-        folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _starter_file(known: Mapping[str, Path], name: str) -> str:
@@ -190,26 +176,9 @@ def _starter_file(known: Mapping[str, Path], name: str) -> str:
     return str(path)
 
 
-def _empty(workspace: Path) -> None:
-    for entry in workspace.iterdir():
-        if entry.name == MARKER:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            _remove_tree(entry)
-        else:
-            entry.unlink()
-
-
-def _remove_tree(folder: Path) -> None:
-    """Delete a folder and all below it, also what its owner has made read-only, as caches of packages are."""
-
-    def unlock(function: Callable[..., object], path: str, _info: object) -> None:
-        Path(path).parent.chmod(0o700)
-        if Path(path).is_dir() and not Path(path).is_symlink():
-            Path(path).chmod(0o700)
-        function(path)
-
-    shutil.rmtree(folder, onerror=unlock)
+def _remove(place: Path) -> None:
+    with tree.opened(place.parent) as folder:
+        tree.remove(folder, place.name)
 
 
 def _relative_files(folder: Path) -> list[str]:
@@ -217,15 +186,6 @@ def _relative_files(folder: Path) -> list[str]:
         return []
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return [path.relative_to(folder).as_posix() for path in found]
-
-
-def _without_content(folder: str, names: list[str]) -> list[str]:
-    """Sockets, pipes and devices have no content to keep."""
-    return [name for name in names if not _has_content(Path(folder) / name)]
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_symlink() or path.is_dir() or path.is_file()
 
 
 def _free(path: Path) -> Path:

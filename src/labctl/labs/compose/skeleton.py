@@ -102,7 +102,9 @@ def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    odd = any(char in value for char in "\x85\u2028\u2029")  # line breaks to YAML, which PyYAML folds into blanks
+    style = '"' if odd else "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 def _is_short(value: dict[str, Any] | list[Any]) -> bool:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from labctl.images.engine import EngineInfo, engine_errors
 from labctl.runtimes import secrets as session_secrets
 from labctl.runtimes.docker import labels
-from labctl.runtimes.docker.parts import Part
+from labctl.runtimes.docker.parts import HARDENING, LOG_DRIVER, LOG_OPTIONS, LOOPBACK, MAX_RETRIES, NOWHERE, Part
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 _MIB = 1024 * 1024
-_LOG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}}
-NOWHERE = "127.0.0.1"
-"""As a name server: a container without a way out must not ask the outside through the engine's own resolver either."""
+_LOG = {"Type": LOG_DRIVER, "Config": LOG_OPTIONS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +94,7 @@ def create(
         "labels": {**marks, labels.ROLE: part.role, labels.SERVICE: part.name, labels.DIGEST: part.digest},
         "ports": list(part.published) or None,
         "stdin_open": stdin,
+        "healthcheck": {"test": ["NONE"]},  # labctl asks the lab's own; an image's may be meant for another command
         "host_config": host_config(client, part, info, networks),
         "networking_config": _attached(client, part, networks),
     }
@@ -113,17 +112,13 @@ def host_config(client: DockerClient, part: Part, info: EngineInfo, networks: Ne
     limits = {"mem_limit": memory, "memswap_limit": memory, "nano_cpus": int(part.cpus * 1e9), "pids_limit": part.pids}
     return api.create_host_config(
         **(limits if info.memory_limit else {}),
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges:true"],
-        read_only=True,
-        init=True,
-        privileged=False,
+        **HARDENING,
         userns_mode="host" if info.userns_remap else None,
         ipc_mode="private",
-        shm_size=min(1024, max(64, part.memory_mib // 4)) * _MIB,
+        shm_size=part.shm_mib * _MIB,
         tmpfs=dict(part.tmpfs),
         binds=[f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}" for mount in part.mounts],
-        port_bindings=dict.fromkeys(part.published, ("127.0.0.1", None)),
+        port_bindings=dict.fromkeys(part.published, (LOOPBACK, None)),
         publish_all_ports=False,
         network_mode=_first_network(part, networks),
         dns=None if part.egress else [NOWHERE],
@@ -185,17 +180,15 @@ def _first_network(part: Part, networks: Networks | None) -> str:
 
 
 def _restart(part: Part) -> dict[str, Any]:
-    """After a few failures in a row it stays down, so that `status` can say so."""
     if part.restart == "on-failure":
-        return {"Name": "on-failure", "MaximumRetryCount": 3}
+        return {"Name": "on-failure", "MaximumRetryCount": MAX_RETRIES}
     return {"Name": "unless-stopped" if part.restart == "always" else "no"}
 
 
 def _ulimits(part: Part) -> list[Any]:
     from docker.types import Ulimit
 
-    bounds = {"core": 0, **({"fsize": part.file_mib * _MIB} if part.file_mib else {})}
-    return [Ulimit(name=name, soft=value, hard=value) for name, value in bounds.items()]
+    return [Ulimit(name=name, soft=value, hard=value) for name, value in part.ulimits.items()]
 
 
 def _gpus(part: Part, info: EngineInfo) -> list[Any] | None:

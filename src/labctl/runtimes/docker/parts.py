@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.images.names import INGRESS
 from labctl.names import secret
@@ -27,6 +27,28 @@ KEPT_FROM_LEARNERS = ("checks", "mutants", "solution")
 _IDLE = ("sleep", "infinity")
 _INGRESS_MEMORY_MIB = 128
 _MAX_PIDS = 512
+HARDENING: Mapping[str, Any] = {
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "read_only": True,
+    "init": True,
+    "privileged": False,
+}
+"""What every container has, under the names that Compose and the SDK share."""
+LOG_DRIVER, LOG_OPTIONS = "json-file", {"max-size": "10m", "max-file": "3"}
+LOOPBACK = "127.0.0.1"
+"""The only address of the host that ports are published on."""
+NOWHERE = "127.0.0.1"
+"""As a name server: a container without a way out must not ask the outside through the engine's own resolver either."""
+MAX_RETRIES = 3
+"""After as many failures in a row a container stays down, so that somebody sees it."""
+INTERNAL_NETWORK = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+"""Options of a session's network without egress: not even the host has an address on it."""
+FRONT_NETWORK = {
+    "com.docker.network.bridge.enable_icc": "false",
+    "com.docker.network.bridge.enable_ip_masquerade": "false",
+}
+"""Options of the network that ports are published on: its containers do not see each other, and have no way out."""
 _FORM = 1
 """Raise it when containers are made another way from the same values: those that run are then replaced."""
 
@@ -85,6 +107,15 @@ class Part:
     def digest(self) -> str:
         """Another one for everything that makes it another container."""
         return hashlib.sha256(json.dumps([_FORM, asdict(self)], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def shm_mib(self) -> int:
+        return min(1024, max(64, self.memory_mib // 4))
+
+    @property
+    def ulimits(self) -> dict[str, int]:
+        """Bounds by name, hard and soft alike, sizes in bytes."""
+        return {"core": 0, **({"fsize": self.file_mib * 2**20} if self.file_mib else {})}
 
 
 def parts(plan: Plan, host: Host) -> list[Part]:
