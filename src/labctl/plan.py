@@ -83,6 +83,7 @@ class ServicePlan(Model):
     owner: Literal["lab", "learner"]
     restart: Literal["no", "on-failure", "always"]
     stop_grace_period: float
+    working_dir: str | None = None
     mem_limit: int | None = None
     tmpfs: list[str] = []
     digest: str

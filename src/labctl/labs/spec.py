@@ -140,6 +140,8 @@ class Service(Model):
     """learner: this runs the learner's own code, so when it does not answer that is a failure, not an error of the lab."""
     restart: Literal["no", "on-failure", "always"] = "on-failure"
     stop_grace_period: Duration = 10.0
+    working_dir: ContainerPath | None = None
+    """Where its command runs in a container. Left out, that is the workspace, and for the image's own command the image's choice."""
     mem_limit: SizeMib | None = None
     """The most memory its container may take; the profile's memory when left out."""
     tmpfs: list[ContainerPath] = []

@@ -109,6 +109,6 @@ def _note_surroundings(data: Mapping[str, Any], notes: Notes) -> None:
         notes.add("services", "Compose lets them reach the internet, a lab does not", "add `egress: true` if they must")
     notes.add(
         "services",
-        "they run as the learner, read-only, in the workspace instead of the image's folder",
-        "tmpfs names what a service may write",
+        "they run as the learner, read-only; a command of the lab file's starts in the workspace, not in the image's folder",
+        "tmpfs names what a service may write, working_dir where its command starts",
     )

@@ -18,6 +18,7 @@ from labctl.labs.compose.texts import Texts
 from labctl.labs.compose.volumes import writable
 from labctl.units import parse_duration
 
+_PATH = re.compile(r"/[A-Za-z0-9._/@+-]{1,190}")
 _IMAGE = re.compile(r"[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?")
 _CONDITIONS = ("service_started", "service_healthy", "service_completed_successfully")
 _RESTARTS = {"always": "always", "unless-stopped": "always", "on-failure": "on-failure", "any": "always"}
@@ -76,6 +77,7 @@ def finish(drawn: Drawn, ids: Mapping[str, str], texts: Texts, notes: Notes) -> 
         "depends_on": _depends_on(entry, drawn.id, place, ids, notes),
         "restart": _restart(entry, place, bool(drawn.ports or drawn.health), notes),
         "stop_grace_period": _grace(entry, place, notes),
+        "working_dir": _folder(entry, place, notes),
         "mem_limit": f"{drawn.memory_mib}MiB" if drawn.memory_mib else None,
         "tmpfs": writable(entry, drawn.image, place, notes),
     }
@@ -166,6 +168,16 @@ def _grace(entry: Mapping[str, Any], place: str, notes: Notes) -> str | None:
     except ValueError as error:
         notes.add(at(place, "stop_grace_period"), str(error), "it is not carried over")
         return None
+
+
+def _folder(entry: Mapping[str, Any], place: str, notes: Notes) -> str | None:
+    value = entry.get("working_dir")
+    if value in (None, ""):
+        return None
+    if not _PATH.fullmatch(str(value)) or ".." in str(value).split("/"):
+        notes.add(at(place, "working_dir"), f"{shown(value)} is no absolute folder", "it is not carried over")
+        return None
+    return str(value)
 
 
 def _note_profiles(entry: Mapping[str, Any], place: str, notes: Notes) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WITHOUT_CHECK_S = 30.0
 JOB_S = 600.0
+_FIRST_LOOK_S = 0.02  # then twice as long each time, up to the interval: most services are well within a moment
 _POLL_S = 0.1
 _SETTLED_S = 1.0
 _CRASHES = 3
@@ -139,7 +140,8 @@ def _await_needs(each: Bringing, by_name: Mapping[str, Bringing], stop: threadin
 
 def _await_healthy(session: Session, each: Bringing, stop: threading.Event) -> str:
     """Why it does not become ready; empty once it is."""
-    complaint, pause = "", float(each.check["interval"]) if each.check else _POLL_S
+    longest = float(each.check["interval"]) if each.check else _POLL_S
+    complaint, pause = "", min(_FIRST_LOOK_S, longest)
     while not stop.is_set():
         seen = session.look(each.name)
         if seen is None:
@@ -155,6 +157,7 @@ def _await_healthy(session: Session, each: Bringing, stop: threading.Event) -> s
         if left <= 0:
             return f"did not become healthy within {format_duration(each.timeout_s)}{complaint and ': ' + complaint}"
         stop.wait(min(pause, left))
+        pause = min(2 * pause, longest)
     raise Stopped
 
 

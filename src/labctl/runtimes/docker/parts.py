@@ -188,7 +188,7 @@ def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
         command=tuple(service.command),
         environment={**_everywhere(plan), **_gpu(plan), **service.environment, "LABCTL_SERVICE": service.name},
         mounts=_mounts(plan, host),
-        working_dir=plan.workspace.path,
+        working_dir=service.working_dir or (plan.workspace.path if service.command else None),
         user=host.user,
         memory_mib=service.mem_limit or plan.memory_mib,
         cpus=_cpus(plan, host),
