@@ -5,9 +5,11 @@ A new runtime is one class here and one line in ENGINES.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -171,14 +173,20 @@ class DockerEngine:
     def missing(self) -> str:
         if self.name not in table.RUNTIMES:
             return "this labctl has no docker runtime yet"
+        try:
+            return self._image_missing()
+        finally:
+            _drop_failed_connections()
+
+    def _image_missing(self) -> str:
         import docker
 
         try:
             self._client.images.get(IMAGE)
         except docker.errors.ImageNotFound:
             return f"Docker has no image {IMAGE} with python3: `bash scripts/make-base-image.sh`, or name one in LABCTL_BASE_IMAGE"
-        except docker.errors.DockerException as error:
-            return f"no Docker engine answers here ({str(error)[:100]}): start dockerd, or set DOCKER_HOST"
+        except docker.errors.DockerException:
+            return "no Docker engine answers here: start dockerd (`apt-get install docker.io`), or set DOCKER_HOST"
         return ""
 
     def environ(self) -> dict[str, str]:
@@ -198,7 +206,7 @@ class DockerEngine:
 
     def lose_parts(self, settings: Settings, session: str) -> None:
         web = self._container(settings, session, "web")
-        networks = list(web.attrs["NetworkSettings"]["Networks"])
+        networks = [network["NetworkID"] for network in web.attrs["NetworkSettings"]["Networks"].values()]
         web.remove(force=True, v=True)
         for network in networks:
             found = self._client.networks.get(network)
@@ -210,6 +218,8 @@ class DockerEngine:
         self._address = f"unix://{settings.home}/nobody.sock"
 
     def mend_engine(self) -> None:
+        if self._address != self._own_address:
+            _drop_failed_connections()
         self._address = self._own_address
 
     def close(self) -> None:
@@ -225,6 +235,12 @@ class DockerEngine:
 
         labels = [f"labctl.session={session}", f"labctl.service={service}", f"labctl.home={home_id(settings.home)}"]
         return self._client.containers.list(all=True, filters={"label": labels})
+
+
+def _drop_failed_connections() -> None:
+    """The SDK does not close the socket of a connection that failed: have it collected before it troubles the next test."""
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
 
 
 def _supervised(settings: Settings, session: str) -> dict[str, Any]:

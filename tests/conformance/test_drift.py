@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-
 from labctl.runtimes.base import State
 from tests.conformance.engines import on_real_engines
 from tests.conformance.homes import Home
@@ -65,9 +63,6 @@ def test_a_workspace_that_was_deleted_is_made_anew(host: Home) -> None:
     assert host.service("web").state is State.RUNNING
 
 
-@pytest.mark.xfail(
-    reason="services that run keep standing in the folder that was deleted; `up` should start them again"
-)
 @on_real_engines
 def test_services_see_a_workspace_that_was_made_anew(host: Home) -> None:
     host.write({"web": server()})

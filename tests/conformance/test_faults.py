@@ -17,6 +17,8 @@ from tests.conformance.engines import on_engines_apart, on_real_engines
 from tests.conformance.homes import Home, until
 from tests.conformance.labs import LAB, server
 
+# Docker's client leaves the socket of a connection that failed to the garbage collector
+with_failed_connections = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 KilledUp = Callable[[Callable[[], bool]], None]
 TWO = {"web": server(), "api": server()}
 
@@ -110,6 +112,7 @@ def test_up_killed_in_the_middle_is_cleaned_up_by_down(host: Home, killed_up: Ki
     assert host.identity("first") == ""
 
 
+@with_failed_connections
 def test_an_engine_that_is_gone_is_told_and_everything_works_when_it_is_back(host: Home) -> None:
     host.write(TWO)
     host.up()
@@ -122,6 +125,7 @@ def test_an_engine_that_is_gone_is_told_and_everything_works_when_it_is_back(hos
     assert host.ask("web")["environment"]["LEARNER"] == "ada"
 
 
+@with_failed_connections
 @on_engines_apart
 def test_while_the_engine_is_gone_nothing_is_pretended(host: Home) -> None:
     host.write(TWO)

@@ -6,6 +6,6 @@ import sysconfig
 sys.path.pop(0)  # this file's own folder
 sys.path.append(sysconfig.get_path("purelib", vars={"base": "/opt/jupyter", "platbase": "/opt/jupyter"}))
 
-from ipykernel.kernelapp import launch_new_instance  # noqa: E402
+from ipykernel.kernelapp import launch_new_instance
 
 launch_new_instance()

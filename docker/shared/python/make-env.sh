@@ -19,7 +19,7 @@ fi
 
 python3 -m venv /tmp/uv
 /tmp/uv/bin/pip install --quiet --disable-pip-version-check --no-cache-dir "uv==${UV_VERSION:?}"
-export UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+export UV_LINK_MODE=copy UV_HTTP_TIMEOUT=120 UV_NO_PROGRESS=1 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 /tmp/uv/bin/uv venv --quiet --no-project --python "$(command -v python3)" "$target"
 # Bytecode now: where the image runs, the root file system is read-only, and every start would compile everything again.
 /tmp/uv/bin/uv pip sync "$@" --compile-bytecode --python "$target/bin/python" "$lock"

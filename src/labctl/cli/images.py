@@ -15,7 +15,6 @@ from labctl.errors import EngineError, LabctlError
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
     from labctl.plan import ProfileName
     from labctl.settings import Settings
 

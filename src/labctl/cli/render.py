@@ -113,7 +113,7 @@ def _head(plan: Plan, host: Host) -> list[str]:
         "Then:",
         # --wait takes the end of a job for a failure
         f"  docker compose up -d{'' if has_jobs else ' --wait'}  # or docker-compose up -d, from 1.29 on",
-        "  docker compose down  # the workspace stays",
+        "  docker compose down -v  # the workspace stays",
         *_ports(plan, host),
         *_warnings(plan),
     ]
@@ -127,7 +127,7 @@ def _preparation(plan: Plan, host: Host) -> list[str]:
     ours = [image.removeprefix(PREFIX) for image in host.images if is_ours(image)]
     starter = Path(plan.lab_path, "workspace")
     return [
-        *([f"labctl image build {' '.join(ours)}"] if ours else []),
+        *([f"labctl image build {' '.join(ours)} --profile {plan.profile}"] if ours else []),
         f"mkdir -p workspace{' models' if plan.models else ''}",
         *([f"cp -rn {shlex.quote(str(starter))}/. workspace/"] if starter.is_dir() else []),
         "echo LABCTL_UID=$(id -u) > .env; echo LABCTL_GID=$(id -g) >> .env  # whom the files in workspace belong to",

@@ -37,7 +37,7 @@ def pack(image: Image, profile: str, folder: Path, environ: Mapping[str, str] | 
         bundle = ca_bundle(environ)
         _add_bytes(tar, "build/ca-bundle.crt", bundle.read_bytes() if bundle else b"")
         found = lock(image, profile)
-        for wheel in local_wheels(found.read_text(encoding="utf-8"), environ) if found else ():
+        for wheel in local_wheels(found.read_text(encoding="utf-8"), profile, environ) if found else ():
             _add(tar, f"build/wheels/{wheel.name}", wheel)
     file.seek(0)
     return file
@@ -84,16 +84,18 @@ def ca_bundle(environ: Mapping[str, str]) -> Path | None:
     return next((Path(name) for name in named if name and Path(name).is_file()), None)
 
 
-def local_wheels(lock_text: str, environ: Mapping[str, str]) -> list[Path]:
+def local_wheels(lock_text: str, profile: str, environ: Mapping[str, str]) -> list[Path]:
     """Wheels in folders of this host, named by pip's or uv's `find-links`, of exactly what the lock pins.
 
-    A build cannot see these folders; all their wheels might be gigabytes.
+    A build cannot see these folders; all their wheels might be gigabytes. A wheel such as torch-2.13.0+cpu is none for a GPU,
+    and would be preferred there to the right one of the index.
     """
     pins = {_normal(name): _public(version) for name, version in _PIN.findall(lock_text)}
     links = {**index.for_uv(environ), **environ}.get("UV_FIND_LINKS", "")
     folders = [Path(unquote(urlsplit(place).path) if place.startswith("file:") else place) for place in _split(links)]
     wheels = {wheel.name: wheel for folder in reversed(folders) for wheel in sorted(folder.glob("*.whl"))}
-    return [wheel for wheel in wheels.values() if pins.get(_wheel_name(wheel)) == _wheel_version(wheel)]
+    fit = [wheel for wheel in wheels.values() if pins.get(_wheel_name(wheel)) == _public(_wheel_version(wheel))]
+    return [wheel for wheel in fit if profile == "cpu" or not _wheel_version(wheel).endswith("+cpu")]
 
 
 def _files(image: Image, profile: str) -> Iterator[tuple[str, Path]]:
@@ -164,4 +166,4 @@ def _wheel_name(wheel: Path) -> str:
 
 
 def _wheel_version(wheel: Path) -> str:
-    return _public(unquote(wheel.name).split("-")[1])
+    return unquote(wheel.name).partition("-")[2].partition("-")[0]

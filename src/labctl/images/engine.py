@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class EngineInfo:
     cdi: bool | None
     cgroup_version: str
     memory_limit: bool
+    cpu_limit: bool
     cpu_count: int
     memory_mib: int
     storage_driver: str
@@ -43,6 +45,7 @@ class EngineInfo:
 def connect(settings: Settings) -> DockerClient:
     """A client of the engine that answers. Raises PreflightError for an engine elsewhere, EngineError when none answers."""
     url = url_of(settings)
+    _knock(url.removeprefix("unix://"))
     with engine_errors():
         import docker  # 0.4 s, which commands without an engine need not pay
 
@@ -66,6 +69,7 @@ def engine_info(client: DockerClient) -> EngineInfo:
         cdi=_knows_gpus(info),
         cgroup_version=str(info.get("CgroupVersion", "1")),
         memory_limit=bool(info.get("MemoryLimit")),
+        cpu_limit=bool(info.get("CpuCfsQuota")),
         cpu_count=int(info.get("NCPU") or 0),
         memory_mib=int(info.get("MemTotal") or 0) // 2**20,
         storage_driver=str(info.get("Driver", "")),
@@ -73,6 +77,16 @@ def engine_info(client: DockerClient) -> EngineInfo:
         server_version=str(info.get("ServerVersion", "")),
         api_version=str(version.get("ApiVersion", "")),
     )
+
+
+def _knock(path: str) -> None:
+    """Raise EngineError when nobody listens: at once, and without the SDK, which leaves its own socket open then."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(TIMEOUT_S)
+            probe.connect(path)
+    except OSError as error:
+        raise _unreachable(error, error) from error
 
 
 @contextmanager

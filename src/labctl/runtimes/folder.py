@@ -51,6 +51,11 @@ class SessionFolder:
         return self.root / "ports.json"
 
     @property
+    def published(self) -> Path:
+        """On which ports of this host the session's ports were last published: {service/port: number}."""
+        return self.root / "published.json"
+
+    @property
     def healthy(self) -> Path:
         """Which process of each service has been seen healthy: {service: pid}."""
         return self.root / "healthy.json"

@@ -130,6 +130,9 @@ def _start(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progr
             "; ".join(problem.what for problem in problems), _joined(problem.hint for problem in problems)
         )
     made = workspaces.create(Path(plan.lab_path), prepared.workspace, plan.session)
+    before = prepared.before
+    if made and before and before.live and before.handle:  # what still runs stands in a folder that is gone
+        runtime.down(before.handle, progress)
     session = ctx.store.put(_record(ctx, request, prepared))
     expires = iso(session.expires_at) if session.expires_at else None
     try:

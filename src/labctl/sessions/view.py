@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl import tree
 from labctl.errors import LabctlError
 from labctl.sessions.context import Context
 from labctl.store.lock import is_locked
 from labctl.store.records import Session, SessionState, iso
+from labctl.units import format_mib
 
 if TYPE_CHECKING:
     from labctl.runtimes.base import ServiceState
 
 MAX_ASKED_AT_ONCE = 16
+MEASURED_S = 0.2
+"""So long may it take to see how much a workspace holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,24 +50,28 @@ class SessionView:
         }
 
 
-def view(ctx: Context, session: Session) -> SessionView:
-    """`session` as its engine sees it now. An engine that cannot be asked becomes a note, not an error."""
+def view(ctx: Context, session: Session, *, measured: bool = True) -> SessionView:
+    """`session` as its engine sees it now. An engine that cannot be asked becomes a note, not an error.
+
+    With `measured`, a workspace that holds more than the lab's disk is noted too, where the runtime says how much that is.
+    """
     if not session.live:
         return SessionView(session=session)
     try:
         services = tuple(ctx.runtime(session.runtime).state(session.handle)) if session.handle else ()
     except LabctlError as error:
         return SessionView(session=session, note=error.what)
-    return SessionView(session=session, services=services, note=_note(ctx, session))
+    note = _note(ctx, session) or (_disk_use(session) if measured else "")
+    return SessionView(session=session, services=services, note=note)
 
 
 def views(ctx: Context, sessions: Sequence[Session]) -> list[SessionView]:
-    """`view` of each session, asked at the same time."""
+    """`view` of each session, asked at the same time; the workspace is measured only of one alone."""
     live = [session for session in sessions if session.live]
     if len(live) <= 1:
         return [view(ctx, session) for session in sessions]
     with ThreadPoolExecutor(max_workers=min(MAX_ASKED_AT_ONCE, len(live))) as pool:
-        return list(pool.map(lambda session: view(ctx, session), sessions))
+        return list(pool.map(lambda session: view(ctx, session, measured=False), sessions))
 
 
 def with_changes(view: SessionView, changed: Sequence[str]) -> SessionView:
@@ -77,6 +86,18 @@ def _note(ctx: Context, session: Session) -> str:
         verb = "up" if session.state is SessionState.STARTING else "down"
         return f"`labctl {verb}` was interrupted; `labctl {verb} {session.name_for(ctx.settings.learner)}` finishes it"
     return session.detail
+
+
+def _disk_use(session: Session) -> str:
+    """In words, when the workspace holds more than the lab's disk: nothing else bounds it but the host's own."""
+    allowed_mib = session.handle.get("disk_mib")
+    if not allowed_mib:
+        return ""
+    used = tree.size(Path(session.workspace), MEASURED_S)
+    if used.bytes <= allowed_mib * 2**20:
+        return ""
+    amount = f"{'' if used.whole else 'at least '}{format_mib(used.bytes / 2**20)}"
+    return f"the workspace holds {amount}, the lab's disk is {format_mib(allowed_mib)}: delete what is not needed"
 
 
 def _service(service: ServiceState) -> dict[str, Any]:

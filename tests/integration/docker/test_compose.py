@@ -12,7 +12,6 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -26,36 +25,36 @@ from labctl.plan import Plan, plan
 from labctl.runtimes.docker.compose import planned_host
 from labctl.runtimes.docker.parts import FRONT_NETWORK, INTERNAL_NETWORK, Part, parts
 from labctl.runtimes.table import get
+from labctl.settings import Settings
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 pytestmark = pytest.mark.docker
-IMAGE = os.environ.get("LABCTL_BASE_IMAGE", "labctl-base:bookworm")
 UID, GID = (4321, 4322) if os.getuid() == 0 else (os.getuid(), os.getgid())
-SECRET = "se$cret ${HOME}"
-LAB = f"""\
+SECRET = "se$cret"
+LAB = """\
 title: A job, two services, a model
 stage: 1
 minutes: 5
-profiles: {{cpu: {{memory: 128MiB, disk: 16MiB, cpus: 1.0, model: toy}}}}
+profiles: {cpu: {memory: 128MiB, disk: 16MiB, cpus: 1.0, model: toy}}
 workspace:
-  image: {IMAGE}
-  environment: {{DOLLARS: "$HOME ${{HOME}} $$ it's", SWITCH: "yes", NUMBER: "0o17"}}
+  image: IMAGE
+  environment: {DOLLARS: "$HOME ${HOME} $$ it's", SWITCH: "yes", NUMBER: "0o17"}
 services:
   prepare:
-    image: {IMAGE}
+    image: IMAGE
     command: [sh, -c, 'cp "$MODEL_PATH/weights" prepared.txt']
     restart: "no"
   api:
-    image: {IMAGE}
-    command: [python3, -m, http.server, "{{{{ port('http') }}}}"]
-    environment: {{PASSWORD: "{{{{ secret('api-password') }}}}"}}
-    ports: {{http: 8000}}
-    healthcheck: {{http: /prepared.txt, timeout: 60s}}
-    depends_on: {{prepare: {{condition: service_completed_successfully}}}}
+    image: IMAGE
+    command: [python3, -m, http.server, "{{ port('http') }}"]
+    environment: {PASSWORD: "{{ secret('api-password') }}"}
+    ports: {http: 8000}
+    healthcheck: {http: /prepared.txt, timeout: 60s}
+    depends_on: {prepare: {condition: service_completed_successfully}}
   web:
-    image: {IMAGE}
+    image: IMAGE
     command:
       - python3
       - -c
@@ -63,18 +62,18 @@ services:
         import http.server, sys, urllib.request
         urllib.request.urlopen("http://api:8000/prepared.txt")
         http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]))
-      - "{{{{ port('http') }}}}"
-    ports: {{http: 8000}}
-    healthcheck: {{tcp: true, timeout: 60s}}
+      - "{{ port('http') }}"
+    ports: {http: 8000}
+    healthcheck: {tcp: true, timeout: 60s}
     depends_on: [api]
 criteria:
-  - {{id: answers, text: It answers, points: 1, hint: Look, checks: [{{http: {{service: web, path: /}}}}]}}
+  - {id: answers, text: It answers, points: 1, hint: Look, checks: [{http: {service: web, path: /}}]}
 """
 SAME = {
     "capabilities": ("CapAdd", "CapDrop", "Privileged", "SecurityOpt", "Devices"),
     "memory": ("Memory", "MemorySwap", "ShmSize", "Tmpfs"),
     "limits": ("NanoCpus", "PidsLimit", "Ulimits", "LogConfig"),
-    "surroundings": ("Dns", "Init", "IpcMode", "PublishAllPorts", "ReadonlyRootfs", "RestartPolicy"),
+    "surroundings": ("Dns", "DnsOptions", "Init", "IpcMode", "PublishAllPorts", "ReadonlyRootfs", "RestartPolicy"),
 }
 
 
@@ -86,6 +85,7 @@ class Stack:
     project: str
     ports: Mapping[str, int]
     client: DockerClient
+    settings: Settings
     plan: Plan
     command: Sequence[str]
 
@@ -123,23 +123,6 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[DockerClient]:
-    import docker
-    import docker.errors
-
-    try:
-        client = docker.from_env()
-    except docker.errors.DockerException as error:
-        pytest.skip(f"no Docker engine answers here ({str(error)[:100]}): start dockerd, or set DOCKER_HOST")
-    with closing(client):
-        try:
-            client.images.get(IMAGE)
-        except docker.errors.ImageNotFound:
-            pytest.skip(f"Docker has no image {IMAGE} with python3: name one in LABCTL_BASE_IMAGE")
-        yield client
-
-
-@pytest.fixture(scope="module")
 def compose_command() -> list[str]:
     for words in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(words[0]) and subprocess.run([*words, "version"], capture_output=True).returncode == 0:
@@ -149,16 +132,21 @@ def compose_command() -> list[str]:
 
 @pytest.fixture(scope="module")
 def stack(
-    client: DockerClient, compose_command: list[str], tmp_path_factory: pytest.TempPathFactory
+    docker_engine: DockerClient, base_image: str, compose_command: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """The lab above, up and healthy."""
     from labctl.images.build import ensure
 
     root = tmp_path_factory.mktemp("compose")
-    environ = {**_outside(), "LABCTL_HOME": str(root / "home"), "LABCTL_BASE_IMAGE": IMAGE, "LABCTL_LEARNER": "ada"}
+    environ = {
+        **_outside(),
+        "LABCTL_HOME": str(root / "home"),
+        "LABCTL_BASE_IMAGE": base_image,
+        "LABCTL_LEARNER": "ada",
+    }
     chosen = settings.load(environ)
-    ensure(client, "docker/ingress", "cpu", chosen, lambda step: None)
-    lab, folder = _lab(root), root / "beside"
+    ensure(docker_engine, "docker/ingress", "cpu", chosen, lambda step: None)
+    lab, folder = _lab(root, base_image), root / "beside"
     for name in ("workspace", "models"):
         (folder / name).mkdir(parents=True)
         os.chown(folder / name, UID, GID)
@@ -174,7 +162,8 @@ def stack(
         folder=folder,
         project=f"labctltest{uuid.uuid4().hex[:12]}",
         ports=ports,
-        client=client,
+        client=docker_engine,
+        settings=chosen,
         plan=plan(found, learner="ada", profile="cpu", layout=layout),
         command=compose_command,
     )
@@ -213,7 +202,7 @@ def test_every_value_reaches_the_containers_as_the_plan_has_it(stack: Stack) -> 
         environment = dict(line.split("=", 1) for line in stack.inspect(part.name)["Config"]["Env"])
         wanted = {name: value for name, value in part.environment.items() if "LABCTL_SECRET" not in value}
         assert {name: environment[name] for name in wanted} == wanted
-        assert stack.inspect(part.name)["Args"][-len(part.command) :] == list(part.command) or not part.command
+        assert not part.command or stack.inspect(part.name)["Config"]["Cmd"] == list(part.command)
     assert stack.run("api", "printenv", "PASSWORD") == f"{SECRET}\n"
 
 
@@ -268,11 +257,11 @@ def _outside() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("LABCTL_")}
 
 
-def _lab(root: Path) -> Path:
+def _lab(root: Path, image: str) -> Path:
     lab, toy = root / "labs" / "compose", root / "labs" / "models" / "toy"
     for folder in (lab / "workspace", toy):
         folder.mkdir(parents=True)
-    (lab / "lab.yaml").write_text(LAB)
+    (lab / "lab.yaml").write_text(LAB.replace("IMAGE", image))
     (toy / "model.yaml").write_text('description: A toy\nenv: web\ncommand: [python3, build.py, "{out}"]\n')
     (toy / "build.py").write_text(
         "import pathlib, sys\nout = pathlib.Path(sys.argv[1])\nout.mkdir()\n"
@@ -291,8 +280,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _parts(stack: Stack) -> list[Part]:
     """What the runtime would make of the same plan, for the same user and folders."""
-    chosen = settings.load({**_outside(), "LABCTL_BASE_IMAGE": IMAGE})
-    host = planned_host(stack.plan, chosen, os.cpu_count() or 1)
+    host = planned_host(stack.plan, stack.settings, os.cpu_count() or 1)
     here = replace(
         host, user=f"{UID}:{GID}", workspace=str(stack.folder / "workspace"), models=str(stack.folder / "models")
     )

@@ -116,7 +116,7 @@ def test_failing_cases_get_a_line_each_and_the_same_reason_one(run: Callable[...
     ("body", "why"),
     [
         ("workspace.read_json('out/run.json')", "there is no file out/run.json"),
-        ("workspace.read_text('../secret')", "../secret"),
+        ("workspace.read_text('../secret')", "'../secret' leads out of the workspace"),
         ("service('api').get('/none')", "api does not answer GET /none"),
     ],
 )
@@ -201,4 +201,4 @@ def test_the_labs_folder_stays_as_it_is(run: Callable[..., CheckResult], tmp_pat
 
 def test_the_plan_fills_in_the_labs_folder(check_of: CheckOf) -> None:
     dumped = check_of("pytest", file="checks/test_it.py").model_dump(exclude_unset=True)
-    assert json.dumps(dumped["lab"]) == '"{{ lab_path }}"'
+    assert json.dumps(dumped["lab"]) == '"{{ lab_folder }}"'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.errors import LabctlError, UnhealthyError
 from labctl.progress import Progress, Step
 from labctl.runtimes.docker.containers import Seen
+from labctl.runtimes.docker.parts import INGRESS_NAME
 from labctl.units import format_duration
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def _bring(
     session: Session, each: Bringing, by_name: Mapping[str, Bringing], stop: threading.Event, progress: Progress
 ) -> None:
     seen = session.container(each.name)
+    if seen and each.check and INGRESS_NAME in by_name and each.name != INGRESS_NAME:
+        _await(by_name[INGRESS_NAME].done, stop)  # it is asked through the ingress, which may be another one now
     if seen and _is_ready(session, each, seen, session.complaint(each.name)):
         progress(Step(name=each.label, state="unchanged"))
         return
@@ -127,15 +130,18 @@ def _await_needs(each: Bringing, by_name: Mapping[str, Bringing], stop: threadin
         need = by_name.get(name)
         if need is None:
             continue
-        event = need.started if condition == "service_started" else need.done
-        while not event.wait(0.05):
-            if stop.is_set():
-                raise Stopped
+        _await(need.started if condition == "service_started" else need.done, stop)
         if need.why:
             return name
     if stop.is_set():
         raise Stopped
     return ""
+
+
+def _await(event: threading.Event, stop: threading.Event) -> None:
+    while not event.wait(0.05):
+        if stop.is_set():
+            raise Stopped
 
 
 def _await_healthy(session: Session, each: Bringing, stop: threading.Event) -> str:

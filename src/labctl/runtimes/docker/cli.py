@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from labctl.errors import PreflightError
 
@@ -27,11 +27,13 @@ def attach(container: str) -> list[str]:
     return [_docker(), "start", "--attach", "--interactive", container]
 
 
-def execute(container: str, command: Sequence[str], *, cwd: str) -> list[str]:
+def execute(container: str, command: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> list[str]:
     """The command that runs `command` in a running container, with a terminal when we have one."""
     flags = ["--interactive", "--workdir", cwd]
     if sys.stdin.isatty() and sys.stdout.isatty():
         flags.append("--tty")
+    for name, value in env.items():
+        flags += ["--env", f"{name}={value}"]
     return [_docker(), "exec", *flags, container, *command]
 
 

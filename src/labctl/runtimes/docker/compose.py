@@ -29,6 +29,7 @@ from labctl.runtimes.docker.parts import (
     LOOPBACK,
     MAX_RETRIES,
     NOWHERE,
+    NOWHERE_OPTIONS,
     WORKSPACE,
     Host,
     Mount,
@@ -251,7 +252,8 @@ def _network(part: Part) -> dict[str, Any]:
     if part.role == "build":
         return {"network_mode": "none"}
     first = {"front": {"priority": 100}} if part.published else {}  # the way out is the first network's
-    return {"networks": {**first, "lab": {}}, "dns": [] if part.egress else [NOWHERE]}
+    nowhere = {} if part.egress else {"dns": [NOWHERE], "dns_opt": list(NOWHERE_OPTIONS)}
+    return {"networks": {**first, "lab": {}}, **nowhere}
 
 
 def _networks(plan: Plan, every: Iterable[Part]) -> dict[str, Any]:
@@ -319,7 +321,7 @@ def _marks(plan: Plan) -> dict[str, str]:
 
 def _about(plan: Plan, host: Host) -> dict[str, Any]:
     ours = {reference: image.removeprefix(PREFIX) for image, reference in host.images.items() if is_ours(image)}
-    made = {reference: f"labctl image build {image}" for reference, image in ours.items()}
+    made = {reference: f"labctl image build {image} --profile {plan.profile}" for reference, image in ours.items()}
     return {"lab": plan.lab, "profile": plan.profile, "images": made}
 
 

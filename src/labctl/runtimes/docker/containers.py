@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from labctl.images.engine import EngineInfo, engine_errors
 from labctl.runtimes import secrets as session_secrets
 from labctl.runtimes.docker import labels
-from labctl.runtimes.docker.parts import HARDENING, LOG_DRIVER, LOG_OPTIONS, LOOPBACK, MAX_RETRIES, NOWHERE, Part
+from labctl.runtimes.docker.parts import (
+    HARDENING,
+    LOG_DRIVER,
+    LOG_OPTIONS,
+    LOOPBACK,
+    MAX_RETRIES,
+    NOWHERE,
+    NOWHERE_OPTIONS,
+    Part,
+)
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -81,8 +90,12 @@ def create(
     secrets: Mapping[str, str],
     info: EngineInfo,
     stdin: bool = False,
+    bindings: Mapping[int, int] | None = None,
 ) -> str:
-    """Make the container, not started; its id. `networks` None leaves it without any. Whoever holds its name keeps it."""
+    """Make the container, not started; its id. `networks` None leaves it without any. Whoever holds its name keeps it.
+
+    `bindings` says on which ports of this host what it publishes should be; the engine chooses the others.
+    """
     config: dict[str, Any] = {
         "image": part.image,
         "command": [session_secrets.fill(word, secrets) for word in part.command] or None,
@@ -94,34 +107,43 @@ def create(
         "labels": {**marks, labels.ROLE: part.role, labels.SERVICE: part.name, labels.DIGEST: part.digest},
         "ports": list(part.published) or None,
         "stdin_open": stdin,
+        "use_config_proxy": part.egress,  # who has no way out needs no proxy, and its address may hold a password
         "healthcheck": {"test": ["NONE"]},  # labctl asks the lab's own; an image's may be meant for another command
-        "host_config": host_config(client, part, info, networks),
+        "host_config": host_config(client, part, info, networks, bindings or {}),
         "networking_config": _attached(client, part, networks),
     }
     with engine_errors():
+        config["host_config"]["Tmpfs"] |= _volumes(client, part)
         id = _create_named(client, f"labctl-{marks[labels.SESSION]}-{part.name}", config)
         if networks and networks.front and part.published:
             client.api.connect_container_to_network(id, networks.session)
     return id
 
 
-def host_config(client: DockerClient, part: Part, info: EngineInfo, networks: Networks | None) -> Any:
+def host_config(
+    client: DockerClient, part: Part, info: EngineInfo, networks: Networks | None, bindings: Mapping[int, int]
+) -> Any:
     """The hardening: no privileges to gain, nothing to write but the workspace and memory, and bounds on all that can be used."""
     api: Any = client.api
     memory = part.memory_mib * _MIB
-    limits = {"mem_limit": memory, "memswap_limit": memory, "nano_cpus": int(part.cpus * 1e9), "pids_limit": part.pids}
+    limits = {"mem_limit": memory, "memswap_limit": memory} if info.memory_limit else {}
     return api.create_host_config(
-        **(limits if info.memory_limit else {}),
+        **limits,
+        nano_cpus=int(part.cpus * 1e9)
+        if info.cpu_limit
+        else None,  # a rootless engine that cannot, refuses the container
+        pids_limit=part.pids,
         **HARDENING,
         userns_mode="host" if info.userns_remap else None,
         ipc_mode="private",
         shm_size=part.shm_mib * _MIB,
         tmpfs=dict(part.tmpfs),
-        binds=[f"{mount.source}:{mount.target}:{'ro' if mount.read_only else 'rw'}" for mount in part.mounts],
-        port_bindings=dict.fromkeys(part.published, (LOOPBACK, None)),
+        mounts=_mounts(part),
+        port_bindings={port: (LOOPBACK, bindings.get(port)) for port in part.published},
         publish_all_ports=False,
         network_mode=_first_network(part, networks),
         dns=None if part.egress else [NOWHERE],
+        dns_opt=None if part.egress else list(NOWHERE_OPTIONS),
         restart_policy=_restart(part),
         ulimits=_ulimits(part),
         log_config=_LOG,
@@ -183,6 +205,21 @@ def _restart(part: Part) -> dict[str, Any]:
     if part.restart == "on-failure":
         return {"Name": "on-failure", "MaximumRetryCount": MAX_RETRIES}
     return {"Name": "unless-stopped" if part.restart == "always" else "no"}
+
+
+def _mounts(part: Part) -> list[Any]:
+    """As values, not words with colons: a path may have one. What is not there is an error, not a new folder of root's."""
+    from docker.types import Mount
+
+    return [Mount(each.target, each.source, type="bind", read_only=each.read_only) for each in part.mounts]
+
+
+def _volumes(client: DockerClient, part: Part) -> dict[str, str]:
+    """What the image declares as volumes, in memory: on the host's disk nothing would bound them, or show them."""
+    api: Any = client.api
+    declared = (api.inspect_image(part.image)["Config"] or {}).get("Volumes") or {}
+    taken = {*part.tmpfs, *(mount.target for mount in part.mounts)}
+    return {place: part.tmpfs["/tmp"] for place in declared if place.rstrip("/") not in taken}  # noqa: S108 - the container's
 
 
 def _ulimits(part: Part) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
             "owner": "lab",
             "grace_s": 2.0,
         }
-    return {
+    handle = {
         "session": plan.session,
         "lab": plan.lab,
         "home": str(folder.home),
@@ -45,6 +46,8 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
         "check": asdict(check(plan, host)) if image_of_workspace(plan) else None,
         "disk_mib": plan.disk_mib,
     }
+    made: dict[str, Any] = json.loads(json.dumps(handle))  # as it will be read back: lists, no tuples
+    return made
 
 
 def _paths(plan: Plan, host: Host) -> dict[str, str]:

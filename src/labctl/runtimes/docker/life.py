@@ -30,8 +30,9 @@ def bring(
     found = session.refresh()
     network, unusable = _network(session, plan, marks)
     drifted = [seen for seen in found if unusable or _is_drifted(seen, parts, session.container(seen.part))]
-    end(session, drifted)
-    session.refresh()
+    if drifted:
+        end(session, drifted)
+        session.refresh()
     front = networks.front(session.client) if any(part.published for part in parts) else None
     session.becomes(parts, marks, Networks(session=network, front=front))
     wanted = {part.name for part in parts}
@@ -83,7 +84,9 @@ def _network(session: Session, plan: Plan, marks: Mapping[str, str]) -> tuple[st
             networks.remove(session.client, network["Id"])
     if good:
         return str(good[0]["Id"]), False
-    return networks.create(session.client, f"labctl-{session.id}", marks, egress=plan.egress), True
+    return networks.create(
+        session.client, f"labctl-{session.id}-{marks[labels.HOME][:6]}", marks, egress=plan.egress
+    ), True
 
 
 def _is_drifted(seen: Seen, parts: Sequence[Part], liveliest: Seen | None) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from labctl.images.engine import engine_errors
 from labctl.runtimes.docker.session import Session
 
+_MAX_LINE_BYTES = 256 * 1024
+
 
 def lines(session: Session, part: str, *, follow: bool, since_s: float | None) -> Iterator[str]:
     """Lines, oldest first; with `follow`, until the container ends. None for a container that is gone."""
@@ -21,6 +23,8 @@ def lines(session: Session, part: str, *, follow: bool, since_s: float | None) -
     with engine_errors():
         for chunk in session.client.api.logs(seen.id, stream=True, follow=follow, **more):
             *whole, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _MAX_LINE_BYTES:  # a program that never ends its line must not fill our memory
+                whole, rest = [*whole, rest], b""
             yield from (line.decode(errors="replace").rstrip("\r") for line in whole)
     if rest:
         yield rest.decode(errors="replace")

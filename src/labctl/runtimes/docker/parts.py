@@ -24,6 +24,7 @@ JUPYTER_TOKEN = "JUPYTER_TOKEN"  # noqa: S105 - the name of a secret
 HOME = "/home/learner"
 KEPT_FROM_LEARNERS = ("checks", "mutants", "solution")
 """Folders of a lab that no container of the session sees; a check's own container sees `checks`."""
+URL = "LABCTL_URL_"
 _IDLE = ("sleep", "infinity")
 _INGRESS_MEMORY_MIB = 128
 _MAX_PIDS = 512
@@ -40,6 +41,8 @@ LOOPBACK = "127.0.0.1"
 """The only address of the host that ports are published on."""
 NOWHERE = "127.0.0.1"
 """As a name server: a container without a way out must not ask the outside through the engine's own resolver either."""
+NOWHERE_OPTIONS = ("timeout:1", "attempts:2")
+"""Nobody answers there: else each name would take 10 s to be unknown."""
 MAX_RETRIES = 3
 """After as many failures in a row a container stays down, so that somebody sees it."""
 INTERNAL_NETWORK = {"com.docker.network.bridge.inhibit_ipv4": "true"}
@@ -105,8 +108,11 @@ class Part:
 
     @property
     def digest(self) -> str:
-        """Another one for everything that makes it another container."""
-        return hashlib.sha256(json.dumps([_FORM, asdict(self)], sort_keys=True).encode()).hexdigest()
+        """Another one for everything that makes it another container; an added service's URL is no reason to end a shell."""
+        lasting = {name: value for name, value in self.environment.items() if not name.startswith(URL)}
+        return hashlib.sha256(
+            json.dumps([_FORM, {**asdict(self), "environment": lasting}], sort_keys=True).encode()
+        ).hexdigest()
 
     @property
     def shm_mib(self) -> int:
@@ -203,7 +209,7 @@ def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
 
 def _workspace(plan: Plan, host: Host) -> Part:
     urls = {
-        f"LABCTL_URL_{service.name.upper().replace('-', '_')}": f"http://{service.name}:{port}"
+        f"{URL}{service.name.upper().replace('-', '_')}": f"http://{service.name}:{port}"
         for service in plan.services
         for port in list(service.ports.values())[:1]
     }

@@ -15,7 +15,7 @@ from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.docker import cli, state
 from labctl.runtimes.docker.engine import Engine
-from labctl.runtimes.docker.parts import WORKSPACE
+from labctl.runtimes.docker.parts import URL, WORKSPACE
 from labctl.runtimes.docker.session import Session
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.terminal import in_terminal
@@ -96,7 +96,9 @@ class DockerRuntime:
         known = self._known(handle)
         session = self._session(known)
         container = self._running(session, service)
-        words = cli.execute(container, command, cwd=known["check"]["working_dir"] if known["check"] else "/")
+        inside = known["check"] or {"working_dir": "/", "environment": {}}
+        urls = {name: value for name, value in inside["environment"].items() if name.startswith(URL)}
+        words = cli.execute(container, command, cwd=inside["working_dir"], env={} if service else urls)
         return in_terminal(words, cli.environment(self._engine.url), "/")
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
@@ -114,7 +116,7 @@ class DockerRuntime:
             folder.create_root()
             with folder.lock(lambda: progress(_waiting(folder.session))):
                 life.take_down(self._session(handle), progress)
-                for file in (folder.handle, folder.plan, folder.healthy):
+                for file in (folder.handle, folder.plan, folder.healthy, folder.published):
                     file.unlink(missing_ok=True)
                 secrets.forget(folder.root)
         progress(Step(name=folder.session, state="done"))

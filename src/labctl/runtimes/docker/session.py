@@ -18,6 +18,7 @@ from labctl.runtimes.docker.health import Probes
 from labctl.runtimes.docker.parts import INGRESS_NAME, Part
 from labctl.runtimes.folder import SessionFolder
 
+_PORT_TAKEN = ("already allocated", "already in use")
 _RANK = {"running": 0, "restarting": 1, "paused": 2, "created": 3, "exited": 4, "dead": 5, "removing": 6}
 
 
@@ -130,27 +131,60 @@ class Session:
 
     def last_lines(self, part: str, count: int) -> list[str]:
         """The last lines of its log that are not blank, each cut to 300 characters."""
-        seen = self._by_part.get(part)
-        if seen is None:
-            return []
-        with engine_errors():
-            text = self.client.api.logs(seen.id, tail=count * 4).decode(errors="replace")
+        text = self.log(part, count * 4).decode(errors="replace")
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
         return [line[:300] for line in lines[-count:]]
 
+    def log(self, part: str, lines: int) -> bytes:
+        """As many last lines of its log as they are; nothing when there is no container."""
+        seen = self._by_part.get(part)
+        if seen is None:
+            return b""
+        with engine_errors():
+            text: bytes = self.client.api.logs(seen.id, tail=lines)
+        return text
+
     def _make(self, name: str) -> None:
+        """Make and start it. What it publishes stays on the same ports of the host, unless somebody else has them now."""
+        bindings = self._bindings() if self._parts[name].published else {}
+        try:
+            self._make_on(name, bindings)
+        except EngineError as error:
+            if not bindings or not any(word in error.what for word in _PORT_TAKEN):
+                raise
+            containers.remove(self.client, self._by_part[name].id, None)
+            self._make_on(name, {})
+        if self._parts[name].published:
+            ports = {f"{service}/{port}": number for (service, port), number in self.published().items()}
+            write_atomically(self.folder.published, json.dumps(ports))
+
+    def _bindings(self) -> dict[int, int]:
+        before = read_json(self.folder.published)
+        routes = self.handle.get("routes", [])
+        names = {route["listen"]: f"{route['service']}/{route['port']}" for route in routes}
+        return {listen: int(before[name]) for listen, name in names.items() if name in before}
+
+    def _make_on(self, name: str, bindings: Mapping[int, int]) -> None:
         part = self._parts[name]
         networks = self._networks
         if networks is not None and not part.published:
             networks = Networks(session=networks.session, front=None)
         known = secrets.read(self.folder.root)
         id = containers.create(
-            self.client, part, marks=self.marks, networks=networks, secrets=known, info=self.engine.info
+            self.client,
+            part,
+            marks=self.marks,
+            networks=networks,
+            secrets=known,
+            info=self.engine.info,
+            bindings=bindings,
         )
-        containers.start(self.client, id)
-        seen = containers.look(self.client, id)
-        if seen:
-            self._by_part[name] = seen
+        try:
+            containers.start(self.client, id)
+        finally:
+            seen = containers.look(self.client, id)
+            if seen:
+                self._by_part[name] = seen
 
     def _probes(self) -> Probes:
         seen = self._by_part.get(INGRESS_NAME)

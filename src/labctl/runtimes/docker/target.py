@@ -107,7 +107,7 @@ class DockerTarget:
 
     def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
         self._service(service)
-        return "\n".join(self._lines(service, max_bytes // 80))[-max_bytes:]
+        return self._tail(service, max_bytes)
 
     def url(self, service: str, port: str | None = None) -> str:
         return f"http://127.0.0.1:{self._port(service, port)}"
@@ -176,6 +176,19 @@ class DockerTarget:
         text = "\n    ".join([text, *self._lines(service, _LOG_LINES)])
         is_learners = self._service(service)["owner"] == "learner" and ingress and ingress.status == "running"
         return Unreachable(text) if is_learners else CannotLook(text)
+
+    def _tail(self, service: str, max_bytes: int) -> str:
+        """The engine counts lines: ask for more of them until they are enough, or all there are."""
+        count, before = max(100, max_bytes // 100), -1
+        try:
+            self._session.look(service)
+            while True:
+                text = self._session.log(service, count)
+                if len(text) >= max_bytes or len(text) == before:
+                    return text[-max_bytes:].decode(errors="replace")
+                count, before = count * 8, len(text)
+        except LabctlError as error:
+            raise CannotLook(f"the log of {service} cannot be read: {error.what}") from error
 
     def _lines(self, service: str, count: int) -> list[str]:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,14 +120,17 @@ class Supervisor:
             time.sleep(0.02)
 
     def shutdown(self) -> None:
-        """Ask supervisord to end, and wait for it; nothing happens when it does not run."""
+        """End supervisord, whose services have been stopped; nothing happens when it does not run.
+
+        It has nothing left to do, and would take a second over it: its loop looks up once in that time.
+        """
         try:
-            self._call("shutdown")
+            pid = self._call("getPID")
         except (NotRunning, xmlrpc.client.Fault):
             return
-        deadline = time.monotonic() + _ANSWER_S
-        while self._folder.socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+        self._folder.socket.unlink(missing_ok=True)
 
     def _tolerate(self, codes: set[int], method: str, *arguments: Any) -> None:
         try:
