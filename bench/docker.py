@@ -84,6 +84,7 @@ def _rounds() -> dict[str, dict[str, Any]]:
         try:
             for _ in range(ROUNDS):
                 _round(env, lab, bare, taken)
+            taken["processes"].append(_in_processes(env, lab))
         finally:
             once([LABCTL, "down", "--all"], env)
             bare.down()
@@ -99,9 +100,6 @@ def _round(env: Mapping[str, str], lab: str, bare: Bare, taken: dict[str, list[f
     taken["down"].append(once([LABCTL, "down", "--all"], env))
     taken["bare_up"].append(bare.up(SESSIONS))
     taken["bare_down"].append(bare.down())
-    taken["processes"].append(_in_processes(env, lab))
-    once([LABCTL, "down", "--all"], env)
-    print({key: round(values[-1], 2) for key, values in taken.items()}, flush=True)
 
 
 def _in_one_process(env: Mapping[str, str], lab: str) -> float:

@@ -41,6 +41,8 @@ class Settings:
     """What images of docker/ that start from Python or Debian are built on, in the place of the public image."""
     registry: str | None
     """Where the images of docker/ are pulled from, and under which name they are kept; built here when it has none."""
+    subnets: str
+    """The range of addresses that networks of sessions are cut from."""
     learner: str
     workspaces: Path
     origins: tuple[Setting, ...]
@@ -56,6 +58,7 @@ _DEFAULTS: dict[str, str | None] = {
     "LABCTL_MODELS": None,
     "LABCTL_BASE_IMAGE": None,
     "LABCTL_REGISTRY": None,
+    "LABCTL_SUBNETS": "10.213.0.0/16",
     "DOCKER_HOST": None,
     "LABCTL_WORKSPACES": "~/labctl",
     "LABCTL_LEARNER": None,
@@ -82,6 +85,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         nvml_library=value["LABCTL_NVML_LIBRARY"],
         docker_host=value["DOCKER_HOST"],
         base_image=value["LABCTL_BASE_IMAGE"],
+        subnets=_subnets(chosen["LABCTL_SUBNETS"]),
         registry=(value["LABCTL_REGISTRY"] or "").rstrip("/") or None,
         learner=learner_id(value["LABCTL_LEARNER"] or _user(environ)),
         workspaces=_path(chosen["LABCTL_WORKSPACES"]),
@@ -143,6 +147,24 @@ def _one_of(setting: Setting, accepted: tuple[str, ...]) -> None:
         raise UsageError(
             f"{setting.name} is {setting.value!r} (from the {setting.origin})", f"use one of: {', '.join(accepted)}"
         )
+
+
+def _subnets(setting: Setting) -> str:
+    """Only looked at closely where it is not the default: `ipaddress` costs 10 ms."""
+    value = setting.value or ""
+    if setting.origin == "default":
+        return value
+    import ipaddress
+
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        what = f"{setting.name} is {value!r} (from the {setting.origin}): {error}"
+        raise UsageError(what, "give a private range, for example 10.99.0.0/16") from error
+    if network.prefixlen > 26 or not network.is_private:
+        what = f"{setting.name} is {value!r} (from the {setting.origin}), which is no private range of 64 addresses or more"
+        raise UsageError(what, "for example 10.99.0.0/16, which is enough for 1024 sessions")
+    return value
 
 
 def _home(setting: Setting) -> Path:

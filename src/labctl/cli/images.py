@@ -14,11 +14,11 @@ from labctl.cli.table import Cell
 from labctl.errors import EngineError, LabctlError
 
 if TYPE_CHECKING:
-    from docker import DockerClient
     from labctl.plan import ProfileName
     from labctl.settings import Settings
 
 Row = dict[str, Any]
+Client = Any  # docker's own; only `images` and the docker runtime know its name
 Ensure = Callable[[str], str]
 app = typer.Typer(help="Container images: list, build, pull.", no_args_is_help=True)
 
@@ -135,7 +135,7 @@ def _together(failures: Sequence[LabctlError], count: int) -> LabctlError:
     )
 
 
-def _engine(chosen: Settings) -> tuple[DockerClient | None, LabctlError | None]:
+def _engine(chosen: Settings) -> tuple[Client | None, LabctlError | None]:
     from labctl.images.engine import connect
 
     try:
@@ -144,7 +144,7 @@ def _engine(chosen: Settings) -> tuple[DockerClient | None, LabctlError | None]:
         return None, error
 
 
-def _on_engine(client: DockerClient | None, reference: str) -> Row:
+def _on_engine(client: Client | None, reference: str) -> Row:
     """`present` and `size_mib`; both None when no engine can be asked."""
     from labctl.images.build import size_mib
 

@@ -190,7 +190,7 @@ def test_containers_are_hardened_as_the_runtime_s_are(stack: Stack) -> None:
 
     info = engine_info(stack.client)
     for part in _parts(stack):
-        seen, wanted = stack.inspect(part.name), host_config(stack.client, part, info, None)
+        seen, wanted = stack.inspect(part.name), host_config(stack.client, part, info, None, {})
         for key in chain.from_iterable(SAME.values()):
             assert _canonical(seen["HostConfig"].get(key)) == _canonical(wanted.get(key)), (part.name, key)
         assert seen["Config"]["User"] == part.user

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import ipaddress
 import json
 import os
 import shutil
@@ -211,7 +212,8 @@ def index(docker_engine: DockerClient) -> Iterator[Index]:
 
         def log_message(self, *_args: object) -> None: ...
 
-    gateway = docker_engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    subnet = ipaddress.ip_network(docker_engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"])
+    gateway = str(next(subnet.hosts()))
     with http.server.ThreadingHTTPServer((gateway, 0), Nothing) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield Index(f"http://{gateway}:{server.server_port}/index-{uuid.uuid4().hex}/simple", asked)

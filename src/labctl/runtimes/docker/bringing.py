@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 WITHOUT_CHECK_S = 30.0
 JOB_S = 600.0
 _FIRST_LOOK_S = 0.02  # then twice as long each time, up to the interval: most services are well within a moment
+_OPENING_S = 5.0
 _POLL_S = 0.1
 _SETTLED_S = 1.0
 _CRASHES = 3
@@ -103,9 +105,7 @@ def _bring(
     session: Session, each: Bringing, by_name: Mapping[str, Bringing], stop: threading.Event, progress: Progress
 ) -> None:
     seen = session.container(each.name)
-    if seen and each.check and INGRESS_NAME in by_name and each.name != INGRESS_NAME:
-        _await(by_name[INGRESS_NAME].done, stop)  # it is asked through the ingress, which may be another one now
-    if seen and _is_ready(session, each, seen, session.complaint(each.name)):
+    if seen and _is_ready(session, each, seen, _complaint(session, each, by_name, stop)):
         progress(Step(name=each.label, state="unchanged"))
         return
     blocked = _await_needs(each, by_name, stop)
@@ -122,6 +122,18 @@ def _bring(
         progress(Step(name=each.label, state="failed", detail=each.why))
     else:
         progress(Step(name=each.label, state="done"))
+
+
+def _complaint(session: Session, each: Bringing, by_name: Mapping[str, Bringing], stop: threading.Event) -> str:
+    """What is wrong with a part that runs already. It is asked through the ingress: a new one gets a moment to open."""
+    ingress = by_name.get(INGRESS_NAME)
+    if each.check is None or ingress is None:
+        return session.complaint(each.name)
+    _await(ingress.done, stop)
+    deadline = time.monotonic() + _OPENING_S if ingress.is_new else 0.0
+    while (complaint := session.complaint(each.name)) and time.monotonic() < deadline:
+        stop.wait(_POLL_S)
+    return complaint
 
 
 def _await_needs(each: Bringing, by_name: Mapping[str, Bringing], stop: threading.Event) -> str:

@@ -23,7 +23,7 @@ SERVICE = "labctl.service"
 DIGEST = "labctl.digest"
 """Changes when anything changes that the container was made from."""
 SHARED = "labctl.shared"
-"""Marks the one network that the ingresses of all sessions publish their ports on."""
+"""Marks the one network of a LABCTL_HOME that the ingresses of its sessions publish their ports on."""
 
 
 def home_id(home: Path) -> str:

@@ -33,7 +33,7 @@ def bring(
     if drifted:
         end(session, drifted)
         session.refresh()
-    front = networks.front(session.client) if any(part.published for part in parts) else None
+    front = networks.front(session.client, session.folder.home) if any(part.published for part in parts) else None
     session.becomes(parts, marks, Networks(session=network, front=front))
     wanted = {part.name for part in parts}
     removed = [seen.part for seen in drifted if seen.part not in wanted and seen.role not in _ENDED_AT_ONCE]
@@ -56,7 +56,7 @@ def take_down(session: Session, progress: Progress) -> None:
     for network in networks.find(session.client, session.marks):
         networks.remove(session.client, network["Id"])
     if any(seen.role == "ingress" for seen in found):
-        networks.remove_front(session.client)
+        networks.remove_front(session.client, session.folder.home)
 
 
 def end(session: Session, every: Sequence[Seen]) -> None:
@@ -84,9 +84,8 @@ def _network(session: Session, plan: Plan, marks: Mapping[str, str]) -> tuple[st
             networks.remove(session.client, network["Id"])
     if good:
         return str(good[0]["Id"]), False
-    return networks.create(
-        session.client, f"labctl-{session.id}-{marks[labels.HOME][:6]}", marks, egress=plan.egress
-    ), True
+    name, pool = f"labctl-{session.id}-{marks[labels.HOME][:6]}", session.engine.settings.subnets
+    return networks.create(session.client, name, marks, egress=plan.egress, pool=pool), True
 
 
 def _is_drifted(seen: Seen, parts: Sequence[Part], liveliest: Seen | None) -> bool:

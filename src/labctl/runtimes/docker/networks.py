@@ -5,18 +5,21 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl.disk import locked
 from labctl.errors import EngineError
 from labctl.images.engine import engine_errors
 from labctl.runtimes.docker import labels
+from labctl.runtimes.docker.parts import FRONT_NETWORK, INTERNAL_NETWORK
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-POOL = "10.213.0.0/16"
 _PREFIX = 26  # 60 containers a session; an engine's own pools would be used up after some thirty sessions
 _FRONT = "labctl-ingress"
+_LOCK = "ingress.lock"
 _TRIES = 64
 
 
@@ -32,10 +35,10 @@ def is_as_wanted(network: Mapping[str, Any], *, egress: bool) -> bool:
     return bool(network["Internal"]) is not egress
 
 
-def create(client: DockerClient, name: str, marks: Mapping[str, str], *, egress: bool, pool: str = POOL) -> str:
-    """A session's network; its id. Without `egress` not even the host has an address on it."""
+def create(client: DockerClient, name: str, marks: Mapping[str, str], *, egress: bool, pool: str) -> str:
+    """A session's network, a part of `pool`; its id. Without `egress` not even the host has an address on it."""
     api: Any = client.api
-    options = {} if egress else {"com.docker.network.bridge.inhibit_ipv4": "true"}
+    options = {} if egress else dict(INTERNAL_NETWORK)
     refused = ""
     for subnet in _candidates(client, marks[labels.SESSION] + marks[labels.HOME], pool):
         try:
@@ -60,31 +63,24 @@ def create(client: DockerClient, name: str, marks: Mapping[str, str], *, egress:
     )
 
 
-def front(client: DockerClient) -> str:
-    """The id of the network that ingresses publish ports on; made when there is none. Its containers do not see each other."""
-    marks = {labels.SHARED: "ingress"}
-    with engine_errors():
+def front(client: DockerClient, home: Path) -> str:
+    """The id of the network that the ingresses of this LABCTL_HOME publish ports on; made when there is none."""
+    marks = _of_front(home)
+    with locked(home / _LOCK), engine_errors():
         found = client.api.networks(filters=labels.matching(marks))
         if found:
-            return str(min(network["Id"] for network in found))
-        made = client.api.create_network(
-            _FRONT,
-            driver="bridge",
-            options={
-                "com.docker.network.bridge.enable_icc": "false",
-                "com.docker.network.bridge.enable_ip_masquerade": "false",
-            },
-            labels=marks,
-        )
+            return str(found[0]["Id"])
+        name = f"{_FRONT}-{marks[labels.HOME][:6]}"  # an engine knows networks by name, and would take two for one
+        made = client.api.create_network(name, driver="bridge", options=dict(FRONT_NETWORK), labels=marks)
         return str(made["Id"])
 
 
-def remove_front(client: DockerClient) -> None:
+def remove_front(client: DockerClient, home: Path) -> None:
     """Remove it unless some ingress is still on it."""
     import docker.errors
 
-    with engine_errors():
-        for network in client.api.networks(filters=labels.matching({labels.SHARED: "ingress"})):
+    with locked(home / _LOCK), engine_errors():
+        for network in client.api.networks(filters=labels.matching(_of_front(home))):
             try:
                 client.api.remove_network(network["Id"])
             except docker.errors.APIError as error:  # in use (403), or somebody else removed it (404)
@@ -103,6 +99,10 @@ def remove(client: DockerClient, network: str) -> None:
             client.api.remove_network(network)
         except docker.errors.NotFound:
             return
+
+
+def _of_front(home: Path) -> dict[str, str]:
+    return {labels.HOME: labels.home_id(home), labels.SHARED: "ingress"}
 
 
 def _candidates(client: DockerClient, seed: str, pool: str) -> Iterator[IPv4Network]:

@@ -164,7 +164,9 @@ def build(plan: Plan, model: ModelStep, host: Host, out: Path) -> Part:
             Mount(source=str(out), target="/out", read_only=False),
         ),
         working_dir="/recipe",
+        restart="no",
         gpus=(),
+        egress=False,
     )
 
 

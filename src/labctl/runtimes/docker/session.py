@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,7 @@ class Session:
         self._by_part: dict[str, Seen] = {}
         self._parts: dict[str, Part] = {}
         self._networks: Networks | None = None
+        self._remembering = threading.Lock()
 
     @property
     def id(self) -> str:
@@ -125,9 +127,11 @@ class Session:
         return read_json(self.folder.healthy).get(seen.part) == _run_of(seen)
 
     def remember_healthy(self, seen: Seen) -> None:
-        known = read_json(self.folder.healthy)
-        if known.get(seen.part) != _run_of(seen):
-            write_atomically(self.folder.healthy, json.dumps({**known, seen.part: _run_of(seen)}))
+        """For the next `up`: something that was well and is not any more gets no more time to become so."""
+        with self._remembering:
+            known = read_json(self.folder.healthy)
+            if known.get(seen.part) != _run_of(seen):
+                write_atomically(self.folder.healthy, json.dumps({**known, seen.part: _run_of(seen)}))
 
     def last_lines(self, part: str, count: int) -> list[str]:
         """The last lines of its log that are not blank, each cut to 300 characters."""
