@@ -1,6 +1,6 @@
 # JupyterLab in a container: reached through a published port, its token from JUPYTER_TOKEN (start-lab.sh refuses an empty one).
 c = get_config()  # noqa: F821
-c.ServerApp.ip = "0.0.0.0"
+c.ServerApp.ip = "0.0.0.0"  # noqa: S104 - a container's own network
 c.ServerApp.port = 8888
 c.ServerApp.port_retries = 0  # the port is published: another one would be nobody's
 c.ServerApp.open_browser = False

@@ -13,6 +13,7 @@ from labctl.target import CannotLook, FileInfo, RefusedPath
 
 MAX_FOUND = 10_000
 _MAX_VISITED = 200_000
+_MAX_DEPTH = 100
 
 
 def read(path: str, workspace: Path, trusted: Sequence[Path], max_bytes: int) -> bytes:
@@ -102,6 +103,7 @@ def _relative_parts(pattern: str) -> list[str]:
 def _matches(root: Path, folder: str, parts: Sequence[str], budget: list[int]) -> Iterator[str]:
     """Paths below `root` that `parts` match; `budget` counts what may still be looked at."""
     if parts[0] == "**":
+        _refuse_depth(folder)
         rest = parts[1:] or ["*"]
         yield from _matches(root, folder, rest, budget)
         for entry in _entries(root, folder, budget):
@@ -115,6 +117,13 @@ def _matches(root: Path, folder: str, parts: Sequence[str], budget: list[int]) -
                 yield found
             elif _inside(root, found) and (root / found).is_dir():
                 yield from _matches(root, found, parts[1:], budget)
+
+
+def _refuse_depth(folder: str) -> None:
+    if folder.count("/") > _MAX_DEPTH:
+        from labctl.checks.base import Unmet
+
+        raise Unmet(f"more than {_MAX_DEPTH} folders in each other in the workspace; tidy it up")
 
 
 def _entries(root: Path, folder: str, budget: list[int]) -> Iterator[os.DirEntry[str]]:

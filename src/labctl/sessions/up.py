@@ -117,7 +117,7 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     now = _fingerprint(folder, session.runtime, session.profile, Path(session.workspace))
     if now != session.fingerprint or not Path(session.workspace).is_dir():
         return None
-    seen = view(ctx, session)
+    seen = view(ctx, session, measured=False)
     healthy = all(service.state.value in HEALTHY for service in seen.services)
     return seen if healthy and not seen.note else None
 

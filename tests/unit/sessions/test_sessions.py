@@ -327,7 +327,7 @@ def test_a_workspace_that_is_gone_is_told_and_made_anew(ctx: Context, request_up
     with pytest.raises(NotFoundError, match="is gone"):
         reset(ctx, session, [])
     assert list(Path(session.workspace).parent.iterdir()) == []
-    assert up(ctx, request_up, quiet).changed == ("workspace",)
+    assert up(ctx, request_up, quiet).changed == ("workspace", "page")
 
 
 def test_extend_of_an_ended_session_does_not_revive_it(ctx: Context, request_up: UpRequest) -> None:
