@@ -22,11 +22,12 @@ demo: venv  ## fine-tune, serve and verify stage2-finetune, end to end
 test: venv  ## every test; leave some out with ARGS='-m "not slow"'
 	@$(BIN)/pytest $(ARGS)
 
-check: venv  ## format, lint, types, import contracts, docs freshness
+check: venv  ## format, lint (Dockerfiles too), types, import contracts, docs freshness
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint docker/*/Dockerfile
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/labctl lab validate
 

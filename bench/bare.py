@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import docker
 import docker.errors
 
-import docker
 from labctl.runtimes.exchange import NoAnswer, exchange
 
 AT_ONCE = 8

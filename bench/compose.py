@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+
 from bench.measure import LABCTL, once
 
 _POLL_S = 0.02

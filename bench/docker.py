@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import docker
+
 from bench.bare import AT_ONCE, Bare
 from bench.compose import Compose
 from bench.labs import write_containers_lab

@@ -14,6 +14,9 @@ from labctl.sessions.context import Context
 from labctl.settings import Settings
 from labctl.store.store import Store
 from labctl.testing.runtime import FakeRuntime
+from tests.containers import base_image, docker_engine
+
+__all__ = ["base_image", "docker_engine"]
 
 LAB = """\
 title: A small lab

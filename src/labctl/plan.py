@@ -17,7 +17,7 @@ from labctl.errors import LabFileError, UsageError
 from labctl.gpus.inventory import Allocation
 from labctl.labs.lab import Lab
 from labctl.labs.source import Loc
-from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Id, Service
+from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Id, Profile, Service
 from labctl.labs.templates import BadTemplate, render
 from labctl.names import secret, session_id
 
@@ -165,16 +165,8 @@ def plan(
         raise UsageError(f"{lab.id} has no profile {profile!r}", f"it has: {', '.join(lab.spec.profiles)}")
     session = session_id(lab.id, learner, cohort)
     model_path, models = _model(lab, size.model, layout)
-    context = {
-        "profile": profile,
-        "model": size.model,
-        "model_path": model_path,
-        "vars": dict(size.vars),
-        "gpus": len(allocation.gpus) if allocation else 0,
-        "learner": learner,
-        "session": session,
-        **_places(lab, layout),
-    }
+    known = {"profile": profile, "model_path": model_path, "learner": learner, "session": session}
+    context = {**known, **_places(lab, layout), **_sizes(size, allocation)}
     try:
         services = _services(lab, profile, context, layout)
         workspace = _workspace(lab, context, layout)
@@ -221,6 +213,11 @@ def declared_layout(lab: Lab) -> Layout:
         local_models={},
         listen="0.0.0.0",  # noqa: S104 - a container's own network
     )
+
+
+def _sizes(size: Profile, allocation: Allocation | None) -> dict[str, Any]:
+    """What templates may know of the profile."""
+    return {"model": size.model, "vars": dict(size.vars), "gpus": len(allocation.gpus) if allocation else 0}
 
 
 def _places(lab: Lab, layout: Layout) -> dict[str, Any]:

@@ -23,9 +23,8 @@ from labctl.testing.runtime import FakeRuntime
 from tests.conformance.labs import IMAGE
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
-
     from docker import DockerClient
+    from docker.models.containers import Container
 
 
 class Engine(Protocol):

@@ -1,4 +1,4 @@
-"""Every lab that ships is proved end to end on the local runtime, cpu profile: real environments, services and training."""
+"""Every lab that ships is proved end to end, cpu profile: real environments, images, services and training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,15 +15,18 @@ from labctl.labs import catalog
 from labctl.labs.lab import load_folder
 from labctl.sessions.lint import problems
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted(path.parent for path in catalog.builtin_folder().glob(f"*/{catalog.LAB_FILE}"))
 HOME = ROOT / ".cache" / "labs"
 """One home for all of them, kept between runs: environments and models are made once."""
 
 
-def labctl(*args: str, timeout_s: float = 1500) -> subprocess.CompletedProcess[str]:
+def labctl(*args: str, timeout_s: float = 2300, **more: str) -> subprocess.CompletedProcess[str]:
     values = {name: value for name, value in os.environ.items() if not name.startswith("LABCTL_")}
-    values |= {"LABCTL_HOME": str(HOME), "LABCTL_WORKSPACES": str(HOME / "work")}
+    values |= {"LABCTL_HOME": str(HOME), "LABCTL_WORKSPACES": str(HOME / "work"), **more}
     command = [sys.executable, "-m", "labctl", *args]
     return subprocess.run(command, env=values, capture_output=True, text=True, check=False, timeout=timeout_s)
 
@@ -36,17 +40,39 @@ def test_a_lab_is_valid_and_complete(folder: Path) -> None:
     assert set(lab.spec.profiles) == {"cpu", "gpu"}
 
 
+@pytest.fixture
+def engine(docker_engine: DockerClient, base_image: str) -> str:
+    """A real Docker engine; the base that images are built on, for LABCTL_BASE_IMAGE."""
+    return base_image
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2400)
 @pytest.mark.xdist_group("labs")
 @pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
 def test_a_lab_tells_right_from_wrong(folder: Path) -> None:
     """Starter passes nothing, each mutant fails exactly what it must, the solution passes everything, twice."""
-    result = labctl("lab", "test", folder.name, "--profile", "cpu", "--json")
+    assert_proved(labctl("lab", "test", folder.name, "--profile", "cpu", "--json"), folder.name, "local")
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.timeout(3600)
+@pytest.mark.xdist_group("labs-in-containers")
+@pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
+def test_a_lab_tells_right_from_wrong_in_containers(folder: Path, engine: str) -> None:
+    """The same on a Docker engine, images built where it lacks them."""
+    arguments = ("lab", "test", folder.name, "--runtime", "docker", "--profile", "cpu", "--json")
+    assert_proved(labctl(*arguments, timeout_s=3500, LABCTL_BASE_IMAGE=engine), folder.name, "docker")
+
+
+def assert_proved(result: subprocess.CompletedProcess[str], lab: str, runtime: str) -> None:
+    """Every round of `lab test` went as it must, and nothing is left running."""
     assert result.returncode in (0, 1), result.stdout + result.stderr
     answer = json.loads(result.stdout)
     problems = {each["name"]: each["problems"] for each in answer["rounds"] if each["problems"]}
     assert problems == {}
     assert [each["name"] for each in answer["rounds"]][:2] == ["starter", "solution"]
     assert answer["rounds"][-1]["name"] == "solution again"
-    assert json.loads(labctl("status", "--json").stdout) == {"sessions": []}
+    left = json.loads(labctl("status", "--json").stdout)["sessions"]
+    assert [each["session"] for each in left if (each["lab"], each["runtime"]) == (lab, runtime)] == []

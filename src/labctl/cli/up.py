@@ -42,7 +42,6 @@ def up(
     """Start a lab, or mend a drifted or half-dead session of it."""
     from labctl.cli.context import context
     from labctl.sessions.up import UpRequest
-    from labctl.sessions.up import up as start
 
     ctx = context()
     known = ctx.store.session(lab)
@@ -57,20 +56,26 @@ def up(
     if dry_run:
         _dry_run(ctx, request, json=json)
         return
-    with Steps(quiet=quiet or json) as steps:
-        seen = start(
-            ctx,
-            request,
-            steps,
-            waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
-            announce=lambda todo: None if quiet or json else _announce(todo),
-        )
+    seen = _start(ctx, request, quiet=quiet or json)
     if json:
         screen.answer_json(seen.to_json())
     elif quiet:
         screen.answer(seen.session.id)
     else:
         _print(ctx, seen)
+
+
+def _start(ctx: Context, request: UpRequest, *, quiet: bool) -> SessionView:
+    from labctl.sessions.up import up as start
+
+    with Steps(quiet=quiet) as steps:
+        return start(
+            ctx,
+            request,
+            steps,
+            waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
+            announce=lambda todo: None if quiet else _announce(todo),
+        )
 
 
 def _announce(todo: list[str]) -> None:

@@ -15,6 +15,7 @@ from labctl.errors import EngineError, PreflightError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
     from labctl.settings import Settings
 
 TIMEOUT_S = 60

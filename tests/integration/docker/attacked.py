@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import docker
 import yaml
 
-import docker
 from labctl import settings as settings_of
 from labctl.runtimes import table
 from labctl.runtimes.base import ServiceState

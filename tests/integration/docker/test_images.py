@@ -29,9 +29,8 @@ from labctl.progress import Step
 from labctl.settings import Settings
 
 if TYPE_CHECKING:
-    from docker.models.containers import Container
-
     from docker import DockerClient
+    from docker.models.containers import Container
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).resolve().parents[3]

@@ -20,12 +20,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import docker
 import psutil
 import pydantic
 import pytest
 import yaml
 
-import docker
 import labctl
 from labctl import settings as settings_of
 from labctl.images.build import ensure

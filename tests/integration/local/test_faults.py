@@ -96,14 +96,6 @@ def test_a_service_that_floods_its_log_fills_no_disk(lab_of: Labs) -> None:
     assert lab.state().state is State.RUNNING
 
 
-def test_a_killed_service_comes_back(lab_of: Labs) -> None:
-    lab = lab_of()
-    lab.up()
-    pid = lab.pid()
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: lab.state().state is State.RUNNING and lab.pids(LABCTL_SERVICE="web") not in ([], [pid]))
-
-
 def test_a_stopped_and_deaf_service_is_restarted_by_up(lab_of: Labs) -> None:
     lab = lab_of(server("pass", grace="1s"))
     lab.up()
@@ -187,16 +179,6 @@ def test_a_grandchild_that_left_the_process_group_does_not_survive_down(lab_of: 
     assert lab.pids() == []
 
 
-def test_a_session_whose_folder_is_half_gone_still_goes_down(lab_of: Labs) -> None:
-    lab = lab_of()
-    lab.up()
-    root = lab.home / "sessions" / lab.session
-    for name in ("supervisor.sock", "handle.json", "supervisord.conf", "ports.json"):
-        (root / name).unlink()
-    lab.down()
-    assert lab.pids() == []
-
-
 def test_processes_without_a_folder_are_remains_and_go_down(lab_of: Labs) -> None:
     lab = lab_of()
     lab.up()
@@ -204,16 +186,6 @@ def test_processes_without_a_folder_are_remains_and_go_down(lab_of: Labs) -> Non
     assert [remain.session for remain in lab.runtime.remains()] == [lab.session]
     lab.down()
     assert lab.pids() == []
-
-
-def test_a_session_of_another_home_is_left_alone(lab_of: Labs, tmp_path: Path) -> None:
-    lab = lab_of()
-    lab.up()
-    before = lab.pids()
-    other = LocalRuntime(settings.load({"LABCTL_HOME": str(tmp_path / "other"), "USER": "ada"}))
-    assert other.remains() == []
-    other.down({"session": lab.session}, lambda step: None)
-    assert lab.pids() == before
 
 
 def test_a_port_taken_while_the_service_runs_up_is_mended_by_the_next_up(lab_of: Labs) -> None:

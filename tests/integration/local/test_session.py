@@ -42,10 +42,6 @@ def test_up_starts_the_service_and_down_leaves_nothing_but_logs(lab_of: Labs) ->
     assert lab.runtime.remains() == []
 
 
-def test_down_of_a_session_that_never_was_succeeds(lab_of: Labs) -> None:
-    lab_of().runtime.down({"session": "nobody--ada"}, lambda step: None)
-
-
 def test_a_session_that_was_only_planned_is_a_remain_that_down_takes_away(lab_of: Labs) -> None:
     lab = lab_of()
     assert lab.plan().services[0].ports["http"]
@@ -57,47 +53,9 @@ def test_a_session_that_was_only_planned_is_a_remain_that_down_takes_away(lab_of
     assert not (root / "ports.json").exists()
 
 
-def test_down_twice_succeeds(lab_of: Labs) -> None:
-    lab = lab_of()
-    lab.up()
-    lab.down()
-    lab.down()
-    assert lab.pids() == []
-
-
 def test_a_session_id_that_is_a_path_is_refused(lab_of: Labs) -> None:
     with pytest.raises(NotFoundError):
         lab_of().runtime.down({"session": "../../etc"}, lambda step: None)
-
-
-def test_a_second_up_changes_nothing_and_keeps_every_process(lab_of: Labs) -> None:
-    lab = lab_of(TWO)
-    lab.up()
-    before = lab.pids()
-    plan = lab.plan()
-    started = time.perf_counter()
-    again = lab.runtime.up(plan, lab.steps.append)
-    took_s = time.perf_counter() - started
-    assert again.changed == ()
-    assert lab.pids() == before
-    assert lab.runtime.changes(plan) == []
-    assert took_s < 0.5  # 15 ms on an idle machine; the limit is for a loaded one
-
-
-def test_ports_stay_the_same_after_a_restart(lab_of: Labs) -> None:
-    lab = lab_of()
-    first = lab.plan()
-    lab.up()
-    assert lab.plan() == first
-
-
-def test_two_sessions_never_get_the_same_port(lab_of: Labs) -> None:
-    lab = lab_of(TWO)
-    lab.session = "demo--ada"
-    first = set(lab.plan().service("web").ports.values())  # type: ignore[union-attr]
-    lab.session = "demo--bob"
-    second = set(lab.plan().service("web").ports.values())  # type: ignore[union-attr]
-    assert not first & second
 
 
 def test_a_port_that_somebody_else_took_meanwhile_is_replaced(lab_of: Labs) -> None:
@@ -109,53 +67,9 @@ def test_a_port_that_somebody_else_took_meanwhile_is_replaced(lab_of: Labs) -> N
         assert lab.state().state is State.RUNNING
 
 
-def test_only_the_service_that_changed_is_restarted(lab_of: Labs) -> None:
-    lab = lab_of(TWO)
-    lab.up()
-    web, other = lab.pid("web"), lab.pid("other")
-    lab.again(
-        TWO.replace("--bind, 127.0.0.1]\n  ports: {http: 8001}", "--bind, 127.0.0.1, -d, .]\n  ports: {http: 8001}")
-    )
-    assert lab.runtime.changes(lab.plan()) == ["replace service other: its settings changed"]
-    assert lab.up().changed == ("other",)
-    assert lab.pid("web") == web
-    assert lab.pid("other") != other
-
-
-def test_a_service_that_left_the_lab_is_ended(lab_of: Labs) -> None:
-    lab = lab_of(TWO)
-    lab.up()
-    lab.again(WEB)
-    assert lab.runtime.changes(lab.plan()) == ["end service other"]
-    assert lab.up().changed == ("other",)
-    assert lab.pids(LABCTL_SERVICE="other") == []
-
-
 def test_changes_before_the_first_up_are_the_starts(lab_of: Labs) -> None:
     lab = lab_of(TWO)
     assert lab.runtime.changes(lab.plan()) == ["start service web", "start service other"]
-
-
-def test_services_start_in_the_order_of_their_dependencies(lab_of: Labs) -> None:
-    lab = lab_of("""
-        last:
-          command: [python3, -c, "import time; print(open('made').read(), flush=True); time.sleep(600)"]
-          depends_on: {job: {condition: service_completed_successfully}, web: {}}
-        job:
-          command: [python3, -c, "open('made', 'w').write('by the job')"]
-          restart: "no"
-        web:
-          command: [python3, -m, http.server, "{{ port('http') }}", --bind, 127.0.0.1]
-          ports: {http: 8000}
-          healthcheck: {http: /, interval: 50ms}
-          depends_on: {job: {condition: service_completed_successfully}}
-        """)
-    lab.up()
-    assert "by the job" in lab.log("last")
-    assert lab.state("job").state is State.EXITED
-    started = [step.name for step in lab.steps if step.state == "started"]
-    assert started == ["service job", "service web", "service last"]
-    assert lab.up().changed == ()
 
 
 def test_independent_services_start_at_the_same_time(lab_of: Labs) -> None:
@@ -168,16 +82,6 @@ def test_independent_services_start_at_the_same_time(lab_of: Labs) -> None:
     started = time.monotonic()
     lab.up()
     assert time.monotonic() - started < 4 * 1.5
-
-
-def test_a_command_can_be_the_health_check(lab_of: Labs) -> None:
-    lab = lab_of("""
-        worker:
-          command: [python3, -c, "import time; time.sleep(1.2); open('ready', 'w'); time.sleep(600)"]
-          healthcheck: {command: [test, -f, ready], interval: 50ms}
-        """)
-    lab.up()
-    assert (lab.workspace / "ready").exists()
 
 
 def test_values_with_quotes_percents_and_comment_signs_reach_the_service_unchanged(lab_of: Labs) -> None:
@@ -209,13 +113,6 @@ def test_the_environment_of_a_service_is_built_from_scratch(lab_of: Labs, monkey
     assert lines["HTTPS_PROXY"] == "http://proxy.example:3128"
     assert lines["CUDA_VISIBLE_DEVICES"] == ""
     assert lines["LABCTL_LAB"] == "demo"
-
-
-def test_commands_in_the_workspace_know_where_the_services_are(lab_of: Labs) -> None:
-    lab = lab_of(WEB.replace("web:", "web-ui:"))
-    lab.up()
-    said = lab.target().run(["sh", "-c", 'echo "$LABCTL_URL_WEB_UI $PWD"'], timeout_s=10)
-    assert said.stdout == f"{lab.state('web-ui').url} {lab.workspace}\n"
 
 
 def test_two_ups_at_once_start_everything_once(lab_of: Labs) -> None:

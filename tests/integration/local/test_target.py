@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -18,7 +17,7 @@ import pytest
 from labctl.checks.file import FileCheck
 from labctl.errors import NotFoundError
 from labctl.outcomes import Outcome
-from labctl.target import CannotLook, RefusedPath, Request, Target, Unreachable, connect
+from labctl.target import CannotLook, RefusedPath, Request, Target, Unreachable
 
 from .sessions import WEB, LocalLab, alive, until
 
@@ -67,19 +66,6 @@ def answering(lab_of: Labs) -> Iterator[Callable[[Answer], Target]]:
         server.close()
 
 
-def test_a_command_runs_in_the_workspace_with_its_input_and_environment(lab: LocalLab, target: Target) -> None:
-    said = target.run(
-        ["sh", "-c", 'cat; echo "$PWD $EXTRA"; echo bad >&2; exit 3'], timeout_s=10, env={"EXTRA": "x"}, stdin=b"in\n"
-    )
-    assert (said.exit_code, said.stdout, said.stderr) == (3, f"in\n{lab.workspace} x\n", "bad\n")
-    assert not said.timed_out
-    assert not said.truncated
-
-
-def test_a_command_that_does_not_exist_ends_with_127(target: Target) -> None:
-    assert target.run(["no-such-program"], timeout_s=10).exit_code == 127
-
-
 def test_a_command_that_hangs_is_killed_with_all_its_children(lab: LocalLab, target: Target) -> None:
     program = (
         "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -91,13 +77,6 @@ def test_a_command_that_hangs_is_killed_with_all_its_children(lab: LocalLab, tar
     assert said.duration_s < 6
     for pid in map(int, said.stdout.split()):
         until(lambda pid=pid: not alive(pid))  # type: ignore[misc]
-
-
-def test_a_background_child_that_holds_the_output_does_not_hold_up_the_result(target: Target) -> None:
-    said = target.run(["sh", "-c", "setsid sleep 600 & echo $!"], timeout_s=20)
-    assert not said.timed_out
-    assert said.duration_s < 5
-    assert not alive(int(said.stdout))
 
 
 def test_a_child_that_forks_twice_into_a_session_of_its_own_and_lets_go_of_everything_is_ended(target: Target) -> None:
@@ -210,26 +189,6 @@ def _read(target: Target, path: str) -> bytes:
         return b""
 
 
-def test_find_lists_what_a_glob_matches(lab: LocalLab, target: Target) -> None:
-    for name in ("a.txt", "deep/b.txt", "deep/er/c.txt", "deep/er/d.bin"):
-        (lab.workspace / name).parent.mkdir(parents=True, exist_ok=True)
-        (lab.workspace / name).write_text("123")
-    (lab.workspace / "out").symlink_to("/etc")
-    (lab.workspace / "deep" / "up").symlink_to("..")
-    assert [found.path for found in target.find("**/*.txt") if found.readable] == [
-        "a.txt",
-        "deep/b.txt",
-        "deep/er/c.txt",
-    ]
-    assert [(found.path, found.size_bytes) for found in target.find("deep/*.txt")] == [("deep/b.txt", 3)]
-    assert [(found.path, found.is_dir) for found in target.find("deep/er")] == [("deep/er", True)]
-    (lab.workspace / "loop").symlink_to("loop")
-    assert target.find("out/*") == target.find("loop/*") == []
-    assert target.find("nothing/*") == []
-    with pytest.raises(RefusedPath):
-        target.find("../*")
-
-
 def test_what_is_there_and_cannot_be_read_is_still_there(lab: LocalLab, target: Target) -> None:
     (lab.workspace / "out").symlink_to("/etc/passwd")
     (lab.workspace / "dangling").symlink_to("nowhere")
@@ -255,17 +214,6 @@ def test_find_stops_at_ten_thousand(lab: LocalLab, target: Target) -> None:
     for number in range(10_050):
         (lab.workspace / f"f{number}").touch()
     assert len(target.find("*")) == 10_000
-
-
-def test_a_request_brings_the_answer(lab_of: Labs) -> None:
-    lab = lab_of()
-    (lab.workspace / "page.html").write_text("<p>hello")
-    lab.up()
-    answer = lab.target().request(Request(service="web", path="/page.html"))
-    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"<p>hello", "text/html")
-    cut = lab.target().request(Request(service="web", path="/page.html", max_bytes=3))
-    assert (cut.body, cut.truncated) == (b"<p>", True)
-    assert lab.target().url("web") == lab.state().url
 
 
 def test_a_learners_service_that_does_not_answer_is_the_learners_failure(lab_of: Labs) -> None:
@@ -340,14 +288,6 @@ def test_a_redirect_is_an_answer_and_not_followed(answering: Callable[[Answer], 
     assert answering(lambda connection: connection.sendall(away)).request(Request(service="app")).status == 302
 
 
-def test_another_process_reaches_the_same_session(lab_of: Labs) -> None:
-    lab = lab_of()
-    lab.up()
-    spec = lab.target().spec()
-    arguments = json.loads(json.dumps(spec.arguments))
-    assert connect(type(spec)(factory=spec.factory, arguments=arguments)).url("web") == lab.state().url
-
-
 def test_a_session_that_was_never_started_has_no_target(lab_of: Labs) -> None:
     with pytest.raises(NotFoundError, match="never started"):
         lab_of().target()
@@ -372,19 +312,6 @@ def test_old_lines_are_left_out_by_since(lab_of: Labs) -> None:
     lab.up()
     until(lambda: "new" in lab.log("talker"))
     assert list(lab.runtime.logs(lab.handle, "talker", since_s=3600)) == ["2999-01-01T00:00:00 new"]
-
-
-def test_logs_of_an_unknown_service_name_those_there_are(lab: LocalLab) -> None:
-    with pytest.raises(NotFoundError, match="no service 'nope'"):
-        lab.runtime.logs(lab.handle, "nope")
-
-
-def test_exec_gives_the_exit_code_of_the_command(lab: LocalLab) -> None:
-    assert lab.runtime.exec(lab.handle, ["sh", "-c", "test $LABCTL_SERVICE = idle"], service="idle") == 0
-    assert lab.runtime.exec(lab.handle, ["sh", "-c", "exit 7"]) == 7
-    assert lab.runtime.exec(lab.handle, ["sh", "-c", "kill -TERM $$"]) == 128 + signal.SIGTERM
-    with pytest.raises(NotFoundError, match="'no-such-program' cannot be run here"):
-        lab.runtime.exec(lab.handle, ["no-such-program"])
 
 
 def test_ctrl_c_during_exec_goes_to_the_command(lab: LocalLab) -> None:

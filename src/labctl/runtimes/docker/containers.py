@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from labctl.images.engine import EngineInfo, engine_errors
@@ -53,6 +53,8 @@ class Seen:
     started_at: datetime | None
     networks: frozenset[str]
     image_id: str
+    is_overdue: bool
+    """It bears a time by which it should have ended, and that is past."""
     ports: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -256,8 +258,13 @@ def _seen(container: Mapping[str, Any]) -> Seen:
         started_at=_time(state.get("StartedAt", "")),
         networks=frozenset(each["NetworkID"] for each in networks.values() if each.get("NetworkID")),
         image_id=container["Image"],
+        is_overdue=_is_past(marks.get(labels.EXPIRES, "")),
         ports=_published(container),
     )
+
+
+def _is_past(time: str) -> bool:
+    return bool(time) and datetime.fromisoformat(time) < datetime.now(UTC)
 
 
 def _published(container: Mapping[str, Any]) -> dict[int, int]:

@@ -9,6 +9,7 @@ from labctl.images.engine import EngineInfo, connect, engine_info, url_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
     from labctl.settings import Settings
 
 

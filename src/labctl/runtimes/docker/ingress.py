@@ -2,7 +2,8 @@
 
 An engine publishes no port of a container that is only on an internal network. Everything but the ingress is only there, so
 nothing that runs a learner's code has a way out, not even to the host. The ingress looks a service up by name for each
-connection: a service that was replaced, and has another address, is found at once. Pure.
+connection: a service that was replaced, and has another address, is found at once. Where nothing listens yet it says so at once,
+as the service itself would: a retry of HAProxy's comes a second later, and a health check would wait for it. Pure.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ global
   maxconn 1000
 defaults
   mode tcp
+  retries 0
   timeout connect 3s
   timeout client 1h
   timeout server 1h

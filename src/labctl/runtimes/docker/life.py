@@ -41,12 +41,6 @@ def bring(
     return [*dict.fromkeys(removed), *started]
 
 
-def drift(session: Session, parts: Sequence[Part]) -> list[Seen]:
-    """The containers that `bring` would replace or end. The session has been refreshed."""
-    every = [seen for part in parts if (seen := session.container(part.name))]
-    return [seen for seen in every if _is_drifted(seen, parts, session.container(seen.part))]
-
-
 def take_down(session: Session, progress: Progress) -> None:
     """End everything of the session on the engine; what is already gone is passed over."""
     found = session.refresh()
@@ -89,6 +83,8 @@ def _network(session: Session, plan: Plan, marks: Mapping[str, str]) -> tuple[st
 
 
 def _is_drifted(seen: Seen, parts: Sequence[Part], liveliest: Seen | None) -> bool:
+    if seen.role == "check":  # a `verify` that goes on meanwhile ends its own, unless it was killed
+        return seen.is_overdue
     digests = {part.name: part.digest for part in parts}
     is_double = liveliest is not None and liveliest.id != seen.id
     return is_double or digests.get(seen.part) != seen.digest or seen.status in ("created", "dead")

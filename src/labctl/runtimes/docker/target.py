@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -35,6 +36,8 @@ from labctl.target import (
 )
 
 _LOG_LINES = 5
+_SPARE_S = 120.0
+"""So much later than at its timeout a command's container is nobody's any more: its `verify` was killed."""
 
 
 def connect(**handle: Any) -> DockerTarget:
@@ -61,7 +64,7 @@ class DockerTarget:
         max_output_bytes: int = MAX_OUTPUT_BYTES,
     ) -> CommandResult:
         try:
-            container = self._check_container(command, env or {})
+            container = self._check_container(command, env or {}, timeout_s)
             try:
                 return run_process(
                     cli.attach(container),
@@ -139,7 +142,7 @@ class DockerTarget:
                 return str(PurePosixPath(outside) / pure.relative_to(inside))
         return path
 
-    def _check_container(self, command: Sequence[str], env: Mapping[str, str]) -> str:
+    def _check_container(self, command: Sequence[str], env: Mapping[str, str], timeout_s: float) -> str:
         """A fresh container for one command, not started yet; its id."""
         session, kept = self._session, self._handle["check"]
         if kept is None:
@@ -160,7 +163,7 @@ class DockerTarget:
         return containers.create(
             session.client,
             Part(**values),
-            marks={**session.marks, labels.LAB: self._handle["lab"]},
+            marks={**session.marks, labels.LAB: self._handle["lab"], labels.EXPIRES: _by(timeout_s + _SPARE_S)},
             networks=Networks(session=found[0]["Id"], front=None),
             secrets=secrets.read(session.folder.root),
             info=self._engine.info,
@@ -219,3 +222,7 @@ class DockerTarget:
             lab = self._handle["lab"]
             raise CannotLook(f"the session's ingress does not run; `labctl up {lab}` brings it back")
         return published[service, name]
+
+
+def _by(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
