@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import docker
 import docker.errors
@@ -16,6 +17,7 @@ from labctl.runtimes.exchange import NoAnswer, exchange
 AT_ONCE = 8
 _MARK = "labctl-bench.bare"
 _OWN = ("Image", "Cmd", "Entrypoint", "Env", "User", "WorkingDir", "Hostname", "ExposedPorts", "OpenStdin")
+_GRACE_S = 10
 _POLL_S = 0.02
 _DEADLINE_S = 120
 
@@ -30,7 +32,6 @@ class Bare:
         self._service, self._ingress = by_role["service"], by_role["ingress"]
         self._network = self._api.networks(filters={"label": f"labctl.session={session}"})[0]
         self._front = self._api.networks(filters={"label": "labctl.shared"})[0]
-        self._grace_s = 10
 
     def up(self, count: int) -> float:
         """Seconds until `count` sessions answer over HTTP."""
@@ -45,8 +46,7 @@ class Bare:
         begun = time.perf_counter()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._end, self._labelled(_MARK)))
-            networks = self._api.networks(filters={"label": _MARK})
-            list(pool.map(self._api.remove_network, [each["Id"] for each in networks]))
+            list(pool.map(self._remove_network, self._api.networks(filters={"label": _MARK})))
         return time.perf_counter() - begun
 
     def _session(self, front: str, number: int) -> None:
@@ -61,7 +61,7 @@ class Bare:
 
     def _make_network(self, like: Mapping[str, Any], name: str, subnet: str | None) -> str:
         made = self._api.create_network(
-            name,
+            f"{name}-{uuid4().hex[:8]}",  # the engine finds a container's network by name, and may have kept an old one
             driver="bridge",
             internal=like["Internal"],
             options=like["Options"],
@@ -82,8 +82,18 @@ class Bare:
     def _end(self, container: Mapping[str, Any]) -> None:
         """As labctl does: a service is stopped with its grace, an ingress holds nothing that it could lose."""
         if container["Labels"]["labctl.role"] == "service":
-            self._api.stop(container["Id"], timeout=self._grace_s)
+            self._api.stop(container["Id"], timeout=_GRACE_S)
         self._api.remove_container(container["Id"], force=True, v=True)
+
+    def _remove_network(self, network: Mapping[str, Any]) -> None:
+        try:
+            self._api.remove_network(network["Id"])
+        except (
+            docker.errors.APIError
+        ) as error:  # Docker 20.10 may keep an endpoint whose container is gone, until it restarts
+            if error.status_code != 403:
+                raise
+            print(f"the engine does not let go of the network {network['Name']}: {error.explanation}", flush=True)
 
     def _labelled(self, label: str) -> Sequence[Mapping[str, Any]]:
         found: Sequence[Mapping[str, Any]] = self._api.containers(all=True, filters={"label": label})

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("labs-in-containers")]  # the same images: each is built once
 ROOT = Path(__file__).resolve().parents[3]
 LABEL = "labctl.test=images"
 DOCKERFILE = "ARG BASE_IMAGE=none\nFROM ${BASE_IMAGE}\n"
@@ -132,6 +133,54 @@ def test_what_the_registry_lacks_is_built(bench: Workbench) -> None:
     assert reference.startswith("registry.invalid/labs/probe:")
     assert any("built here" in line for line in bench.seen())
     assert "failed" not in {step.state for step in bench.steps}
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """A registry on a loopback port, which every engine trusts without certificates."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if program is None:
+        pytest.skip("there is no registry server here: `sudo apt-get install docker-registry`")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    folder, config = tmp_path / "registry", tmp_path / "registry.yml"
+    folder.mkdir()
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: 127.0.0.1:{port}}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder}}}}}\n"
+    )
+    with (tmp_path / "registry.log").open("wb") as log:
+        server = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
+    try:
+        until(lambda: answers(port), "the registry answers")
+        yield f"127.0.0.1:{port}/labs"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_what_the_registry_has_is_pulled(bench: Workbench, registry: str) -> None:
+    image = bench.write(
+        "probe", marked("FROM scratch\nCOPY docker/probe/image.yaml /\n"), "summary: a test\nbase: own\n"
+    )
+    chosen = replace(bench.chosen, registry=registry)
+    reference = ensure_ours(bench.client, image, "cpu", chosen, bench.steps.append)
+    pushed = str(bench.client.images.push(reference))
+    assert "error" not in pushed, pushed
+    bench.client.images.remove(reference)
+    bench.steps.clear()
+    assert ensure_ours(bench.client, image, "cpu", chosen, bench.steps.append) == reference
+    assert is_present(bench.client, reference)
+    assert [step.state for step in bench.steps][-1] == "done"
+    assert not any("COPY" in line for line in bench.seen())
 
 
 PROGRAM = """
