@@ -48,7 +48,9 @@ def take_down(session: Session, progress: Progress) -> None:
         progress(Step(name=seen.part, state="started", detail="stopping"))
     end(session, found)
     for network in networks.find(session.client, session.marks):
-        networks.remove(session.client, network["Id"])
+        if not networks.remove(session.client, network["Id"]):
+            why = "the engine does not let go of it; `labctl gc` tries again"
+            progress(Step(name=f"network {network['Name']}", state="progress", detail=why))
     if any(seen.role == "ingress" for seen in found):
         networks.remove_front(session.client, session.folder.home)
 

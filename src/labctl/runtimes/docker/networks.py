@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
@@ -21,6 +22,8 @@ _PREFIX = 26  # 60 containers a session; an engine's own pools would be used up 
 _FRONT = "labctl-ingress"
 _LOCK = "ingress.lock"
 _TRIES = 64
+_IN_USE = (403, 409)
+_RELEASE_S = 3.0
 
 
 def find(client: DockerClient, session: Mapping[str, str]) -> list[Mapping[str, Any]]:
@@ -84,21 +87,35 @@ def remove_front(client: DockerClient, home: Path) -> None:
             try:
                 client.api.remove_network(network["Id"])
             except docker.errors.APIError as error:  # in use (403), or somebody else removed it (404)
-                if error.status_code not in (403, 404, 409):
+                if error.status_code not in (*_IN_USE, 404):
                     raise
 
 
-def remove(client: DockerClient, network: str) -> None:
-    """Remove a network with everything that is still on it cut off first. Nothing happens when it is gone."""
+def remove(client: DockerClient, network: str) -> bool:
+    """Remove a network with everything that is still on it cut off first; whether it is gone now.
+
+    An engine may hold on to an endpoint of a container that is no more, for a moment or until it is started again: then
+    the empty network stays, bears its labels, and `gc` tries again.
+    """
     import docker.errors
 
+    deadline = time.monotonic() + _RELEASE_S
     with engine_errors():
-        try:
-            for container in client.api.inspect_network(network).get("Containers") or {}:
-                client.api.disconnect_container_from_network(container, network, force=True)
-            client.api.remove_network(network)
-        except docker.errors.NotFound:
-            return
+        while True:
+            try:
+                for container in client.api.inspect_network(network).get("Containers") or {}:
+                    client.api.disconnect_container_from_network(container, network, force=True)
+                client.api.remove_network(network)
+            except docker.errors.NotFound:
+                return True
+            except docker.errors.APIError as error:
+                if error.status_code not in _IN_USE:
+                    raise
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.1)
+            else:
+                return True
 
 
 def _of_front(home: Path) -> dict[str, str]:
