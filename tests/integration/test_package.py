@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import uv
 
+from labctl.images.names import builtin_folder as images_folder
 from labctl.index import for_uv
 from labctl.labs.catalog import builtin_folder
 
@@ -25,19 +26,26 @@ def run(*command: str, cwd: Path) -> str:
     return result.stdout
 
 
+def is_left_out(part: str) -> bool:
+    return part.startswith("__") or (part.startswith(".") and part != ".dockerignore")
+
+
 @pytest.mark.slow
-def test_the_wheel_carries_the_labs_and_runs_outside_the_tree(tmp_path: Path) -> None:
+def test_the_wheel_carries_labs_and_images_and_runs_outside_the_tree(tmp_path: Path) -> None:
     program = uv.find_uv_bin()
     run(program, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), cwd=ROOT)
     (wheel,) = tmp_path.glob("labctl-*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name.removeprefix("labctl/_data/labs/") for name in archive.namelist() if "_data/labs/" in name}
-    files = [path.relative_to(builtin_folder()) for path in builtin_folder().rglob("*") if path.is_file()]
-    shipped = {path.as_posix() for path in files if not any(part.startswith((".", "__")) for part in path.parts)}
-    assert packed == shipped
+        names = archive.namelist()
+    for kind, folder in (("labs", builtin_folder()), ("docker", images_folder())):
+        packed = {name.removeprefix(f"labctl/_data/{kind}/") for name in names if f"_data/{kind}/" in name}
+        files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+        assert packed == {path.as_posix() for path in files if not any(map(is_left_out, path.parts))}
     python = tmp_path / "venv" / "bin" / "python"
     run(program, "venv", "--quiet", str(tmp_path / "venv"), cwd=tmp_path)
     run(program, "pip", "install", "--quiet", "--python", str(python), str(wheel), cwd=tmp_path)
     listed = run(str(python.with_name("labctl")), "list", "--quiet", cwd=tmp_path).split()
     assert {"stage1-inference-api", "stage2-finetune"} <= set(listed)
+    rendered = run(str(python.with_name("labctl")), "render", "stage2-finetune", "--format", "compose", cwd=tmp_path)
+    assert "image: labctl/vllm:cpu-" in rendered
     assert run(str(python), "-m", "labctl", "--version", cwd=tmp_path).startswith("labctl ")
