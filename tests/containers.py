@@ -34,7 +34,7 @@ def docker_engine() -> Iterator[DockerClient]:
 @pytest.fixture(scope="session")
 def base_image(docker_engine: DockerClient) -> str:
     """An image with Debian and Python: LABCTL_BASE_IMAGE, else what is there, else the public one."""
-    from labctl.images.build import is_present
+    from labctl.images.engine import is_present
     from labctl.images.pull import pull
 
     given = os.environ.get("LABCTL_BASE_IMAGE")

@@ -146,7 +146,7 @@ def _engine(chosen: Settings) -> tuple[Client | None, LabctlError | None]:
 
 def _on_engine(client: Client | None, reference: str) -> Row:
     """`present` and `size_mib`; both None when no engine can be asked."""
-    from labctl.images.build import size_mib
+    from labctl.images.engine import size_mib
 
     if client is None:
         return {"present": None, "size_mib": None}

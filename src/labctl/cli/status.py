@@ -44,7 +44,7 @@ def status(
         screen.hint("labctl list    the labs there are", "labctl up LAB  start one")
     elif len(seen) == 1:
         print_session(seen[0], known.get(seen[0].session.id, {}))
-        if not all(service.state.value in ("running", "exited") for service in seen[0].services):
+        if seen[0].note or not all(service.state.value in ("running", "exited") for service in seen[0].services):
             screen.hint(f"labctl up {seen[0].session.name_for(ctx.settings.learner)}    mend it")
         screen.hint(f"labctl verify {seen[0].session.name_for(ctx.settings.learner)}    see how far you are")
     else:

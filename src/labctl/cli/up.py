@@ -56,13 +56,14 @@ def up(
     if dry_run:
         _dry_run(ctx, request, json=json)
         return
+    began = ctx.now()
     seen = _start(ctx, request, quiet=quiet or json)
     if json:
         screen.answer_json(seen.to_json())
     elif quiet:
         screen.answer(seen.session.id)
     else:
-        _print(ctx, seen)
+        _print(ctx, seen, is_new=seen.session.created_at >= began)
 
 
 def _start(ctx: Context, request: UpRequest, *, quiet: bool) -> SessionView:
@@ -114,12 +115,12 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
     screen.hint(f"labctl up {request.lab}    do it")
 
 
-def _print(ctx: Context, seen: SessionView) -> None:
-    """The session, with its secrets when it has just been brought up: later `status --secrets` tells them."""
+def _print(ctx: Context, seen: SessionView, *, is_new: bool) -> None:
+    """The session, with its secrets when it has just begun: later `status --secrets` tells them."""
     from labctl.cli.status import print_session
 
     session = seen.session
-    print_session(seen, ctx.runtime(session.runtime).secrets(session.handle) if seen.changed else {})
+    print_session(seen, ctx.runtime(session.runtime).secrets(session.handle) if is_new else {})
     name = session.name_for(ctx.settings.learner)
     mine = f"labctl exec {name} -- CMD"
     width = len(mine)

@@ -19,7 +19,7 @@ from labctl.disk import locked
 from labctl.errors import EngineError
 from labctl.images import catalog, context
 from labctl.images.catalog import Image
-from labctl.images.engine import engine_errors
+from labctl.images.engine import engine_errors, is_present
 from labctl.images.names import is_ours
 from labctl.images.pull import Layers, pull
 from labctl.images.stream import watched
@@ -92,22 +92,6 @@ def ensure_ours(
         else:
             build(client, image, profile, settings, progress, cancelled=cancelled)
     return reference
-
-
-def is_present(client: DockerClient, reference: str) -> bool:
-    """Whether the engine has the image. Raises EngineError."""
-    return size_mib(client, reference) is not None
-
-
-def size_mib(client: DockerClient, reference: str) -> int | None:
-    """How much disk the image takes on the engine, layers shared with others included; None when it is not there."""
-    import docker.errors
-
-    with engine_errors():
-        try:
-            return -(-int(client.images.get(reference).attrs["Size"]) // 2**20)
-        except docker.errors.ImageNotFound:
-            return None
 
 
 def build(

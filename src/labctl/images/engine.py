@@ -90,6 +90,22 @@ def _knock(path: str) -> None:
         raise _unreachable(error, error) from error
 
 
+def is_present(client: DockerClient, reference: str) -> bool:
+    """Whether the engine has the image. Raises EngineError."""
+    return size_mib(client, reference) is not None
+
+
+def size_mib(client: DockerClient, reference: str) -> int | None:
+    """How much disk the image takes on the engine, layers shared with others included; None when it is not there."""
+    import docker.errors
+
+    with engine_errors():
+        try:
+            return -(-int(client.images.get(reference).attrs["Size"]) // 2**20)
+        except docker.errors.ImageNotFound:
+            return None
+
+
 @contextmanager
 def engine_errors() -> Iterator[None]:
     """The one place where the SDK's errors become an EngineError; put it around every use of a client."""

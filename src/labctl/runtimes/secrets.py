@@ -42,6 +42,13 @@ def fill(text: str, secrets: Mapping[str, str]) -> str:
     return SECRET.sub(lambda found: secrets.get(found[1], found[0]), text) if "${" in text else text
 
 
+def hide(text: str, secrets: Mapping[str, str]) -> str:
+    """`text` with every secret named instead of told: for messages, which are kept and passed on."""
+    for name, value in secrets.items():
+        text = text.replace(value, "${LABCTL_SECRET_" + name + "}") if value else text
+    return text
+
+
 def fill_all(values: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
     """The values of an environment, filled."""
     return {name: fill(value, secrets) for name, value in values.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from labctl.errors import LabctlError, NotFoundError
@@ -28,6 +28,18 @@ def in_terminal(command: Sequence[str], env: Mapping[str, str], cwd: str) -> int
     except OSError as error:  # a script without a first line that names its interpreter, too many arguments
         hint = f"a script begins with a line such as #!/bin/sh; or `labctl exec LAB -- sh {command[0]}`"
         raise NotExecutable(f"{command[0]!r} cannot be run: {error.strerror}", hint) from error
+    return exit_code if exit_code >= 0 else 128 - exit_code
+
+
+def without_terminal(command: Sequence[str], env: Mapping[str, str], cwd: str, end: Callable[[], None]) -> int:
+    """Run `command`, which stands for something elsewhere that no Ctrl-C of ours reaches: then `end` ends it. Its exit code."""
+    with subprocess.Popen(list(command), env=dict(env), cwd=cwd) as process:
+        try:
+            exit_code = process.wait()
+        except BaseException:
+            end()
+            process.terminate()
+            raise
     return exit_code if exit_code >= 0 else 128 - exit_code
 
 

@@ -18,6 +18,7 @@ from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.place import check_place
 from labctl.sessions.view import SessionView, view, with_changes
+from labctl.settings import Settings
 from labctl.store.lock import session_lock
 from labctl.store.records import Session, SessionState, iso
 
@@ -94,7 +95,7 @@ def prepare(ctx: Context, request: UpRequest) -> Prepared:
     profile, allocation = _size(ctx, request, live, lab, runtime)
     layout = runtime.layout(lab, session_id(lab.id, request.learner), workspace)
     made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
-    mark = _fingerprint(folder, runtime.name, profile, workspace)
+    mark = _fingerprint(ctx.settings, folder, runtime.name, profile, workspace)
     return Prepared(runtime=runtime, plan=made, workspace=workspace, fingerprint=mark, before=before)
 
 
@@ -114,7 +115,7 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     same_place = request.workspace is None or request.workspace.expanduser().resolve() == Path(session.workspace)
     if not (same_runtime and same_profile and same_place and request.ttl_s is None):
         return None
-    now = _fingerprint(folder, session.runtime, session.profile, Path(session.workspace))
+    now = _fingerprint(ctx.settings, folder, session.runtime, session.profile, Path(session.workspace))
     if now != session.fingerprint or not Path(session.workspace).is_dir():
         return None
     seen = view(ctx, session, measured=False)
@@ -199,9 +200,14 @@ def _size(
     return allocate(ctx, lab, runtime, wanted, held_by=live)
 
 
-def _fingerprint(folder: Path, runtime: str, profile: str, workspace: Path) -> str:
-    more = (__version__, folder_digest(images_folder()), runtime, profile, str(workspace))
+def _fingerprint(settings: Settings, folder: Path, runtime: str, profile: str, workspace: Path) -> str:
+    more = (__version__, *_surroundings(settings), folder_digest(images_folder()), runtime, profile, str(workspace))
     return fingerprint(folder, catalog.builtin_folder(), more)
+
+
+def _surroundings(settings: Settings) -> tuple[str, ...]:
+    """Settings that a plan, or what is made of it, depends on."""
+    return tuple(map(str, (settings.base_image, settings.registry, settings.models)))
 
 
 def _joined(hints: Any) -> str:

@@ -47,6 +47,7 @@ class SessionView:
             "services": {service.name: _service(service) for service in self.services},
             "gpus": [dict(gpu) for gpu in session.gpus],
             "changed": list(self.changed),
+            "note": self.note,
         }
 
 
@@ -95,7 +96,7 @@ def _disk_use(session: Session) -> str:
         return ""
     used = tree.size(Path(session.workspace), MEASURED_S)
     if used.bytes <= allowed_mib * 2**20:
-        return ""
+        return "" if used.whole else "the workspace holds so many files that they could not be counted: tidy it up"
     amount = f"{'' if used.whole else 'at least '}{format_mib(used.bytes / 2**20)}"
     return f"the workspace holds {amount}, the lab's disk is {format_mib(allowed_mib)}: delete what is not needed"
 

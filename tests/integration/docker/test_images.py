@@ -24,8 +24,9 @@ import pytest
 from labctl import settings
 from labctl.errors import EngineError
 from labctl.images import catalog
-from labctl.images.build import ensure, ensure_ours, is_present
+from labctl.images.build import ensure, ensure_ours
 from labctl.images.catalog import Image
+from labctl.images.engine import is_present
 from labctl.progress import Step
 from labctl.settings import Settings
 

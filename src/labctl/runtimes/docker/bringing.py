@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WITHOUT_CHECK_S = 30.0
 JOB_S = 600.0
 _FIRST_LOOK_S = 0.02  # then twice as long each time, up to the interval: most services are well within a moment
+_ENDING_S = 5.0
 _OPENING_S = 5.0
 _POLL_S = 0.1
 _SETTLED_S = 1.0
@@ -82,8 +83,9 @@ class _Run:
                 thread.join()
         except BaseException:
             self._stop.set()
+            deadline = time.monotonic() + _ENDING_S
             for thread in self._threads:
-                thread.join(timeout=5)
+                thread.join(timeout=max(0.0, deadline - time.monotonic()))
             raise
         if self._broken:
             raise next((error for error in self._broken if isinstance(error, LabctlError)), self._broken[0])

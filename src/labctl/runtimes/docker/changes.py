@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from labctl.images.build import is_present
+from labctl.images.engine import is_present
 from labctl.images.names import is_ours
 from labctl.runtimes.base import State
 from labctl.runtimes.docker import handles, models, networks, preparing

@@ -30,11 +30,22 @@ def attach(container: str) -> list[str]:
 def execute(container: str, command: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> list[str]:
     """The command that runs `command` in a running container, with a terminal when we have one."""
     flags = ["--interactive", "--workdir", cwd]
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if has_terminal():
         flags.append("--tty")
     for name, value in env.items():
         flags += ["--env", f"{name}={value}"]
     return [_docker(), "exec", *flags, container, *command]
+
+
+def has_terminal() -> bool:
+    """Whether a command that we run in a container gets a terminal, and with it the keys that are pressed, Ctrl-C too."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def end_marked(container: str, mark: str) -> list[str]:
+    """The command that ends whatever bears `mark` in its environment in a container, given a shell there."""
+    script = 'for p in /proc/[0-9]*; do grep -qs "$0" $p/environ && kill "${p#/proc/}"; done'
+    return [_docker(), "exec", container, "sh", "-c", script, mark]
 
 
 def _docker() -> str:

@@ -19,11 +19,11 @@ from labctl.images.names import PREFIX, is_ours
 from labctl.names import SECRET
 from labctl.runtimes.docker import ingress, labels
 from labctl.runtimes.docker.health import COMMAND_S, PROBE_S
-from labctl.runtimes.docker.life import JUPYTER_CHECK
 from labctl.runtimes.docker.parts import (
     FRONT_NETWORK,
     HARDENING,
     INTERNAL_NETWORK,
+    JUPYTER_CHECK,
     LOG_DRIVER,
     LOG_OPTIONS,
     LOOPBACK,

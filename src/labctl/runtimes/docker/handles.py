@@ -8,8 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from labctl.runtimes.docker import ingress
-from labctl.runtimes.docker.life import JUPYTER_CHECK
-from labctl.runtimes.docker.parts import JUPYTER_PORT, WORKSPACE, Host, check, image_of_workspace, ports
+from labctl.runtimes.docker.parts import JUPYTER_CHECK, JUPYTER_PORT, WORKSPACE, Host, check, image_of_workspace, ports
 from labctl.runtimes.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
             "ports": dict(service.ports),
             "healthcheck": service.healthcheck.model_dump() if service.healthcheck else None,
             "owner": service.owner,
+            "is_job": service.is_awaited(plan.services),
             "grace_s": service.stop_grace_period,
         }
         for service in plan.services
@@ -32,6 +32,7 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
             "ports": {"http": JUPYTER_PORT} if host.listens else {},
             "healthcheck": JUPYTER_CHECK if host.listens else None,
             "owner": "lab",
+            "is_job": False,
             "grace_s": 2.0,
         }
     handle = {

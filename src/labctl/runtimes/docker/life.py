@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from labctl.plan import Plan
 
 AT_ONCE = 8
+_SPARE = 18
+"""Addresses beside those of services: workspace, ingress, and containers of checks that run at the same time."""
 _ENDED_AT_ONCE = ("check", "build")
-JUPYTER_CHECK = {"http": "/api", "tcp": False, "command": None, "port": "http", "timeout": 60.0, "interval": 0.25}
 
 
 def bring(
@@ -29,7 +30,11 @@ def bring(
     marks = labels.of_plan(session.folder.home, plan, expires_at)
     found = session.refresh()
     network, unusable = _network(session, plan, marks)
-    drifted = [seen for seen in found if unusable or _is_drifted(seen, parts, session.container(seen.part))]
+    drifted = [
+        seen
+        for seen in found
+        if unusable or _is_cut_off(seen, network) or _is_drifted(seen, parts, session.container(seen.part))
+    ]
     if drifted:
         end(session, drifted)
         session.refresh()
@@ -51,8 +56,7 @@ def take_down(session: Session, progress: Progress) -> None:
         if not networks.remove(session.client, network["Id"]):
             why = "the engine does not let go of it; `labctl gc` tries again"
             progress(Step(name=f"network {network['Name']}", state="progress", detail=why))
-    if any(seen.role == "ingress" for seen in found):
-        networks.remove_front(session.client, session.folder.home)
+    networks.remove_front(session.client, session.folder.home)
 
 
 def end(session: Session, every: Sequence[Seen]) -> None:
@@ -81,7 +85,14 @@ def _network(session: Session, plan: Plan, marks: Mapping[str, str]) -> tuple[st
     if good:
         return str(good[0]["Id"]), False
     name, pool = f"labctl-{session.id}-{marks[labels.HOME][:6]}", session.engine.settings.subnets
-    return networks.create(session.client, name, marks, egress=plan.egress, pool=pool), True
+    made = networks.create(
+        session.client, name, marks, egress=plan.egress, pool=pool, containers=len(plan.services) + _SPARE
+    )
+    return made, True
+
+
+def _is_cut_off(seen: Seen, network: str) -> bool:
+    return seen.status == "running" and seen.role not in _ENDED_AT_ONCE and network not in seen.networks
 
 
 def _is_drifted(seen: Seen, parts: Sequence[Part], liveliest: Seen | None) -> bool:

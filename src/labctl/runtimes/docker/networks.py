@@ -38,16 +38,22 @@ def is_as_wanted(network: Mapping[str, Any], *, egress: bool) -> bool:
     return bool(network["Internal"]) is not egress
 
 
-def create(client: DockerClient, name: str, marks: Mapping[str, str], *, egress: bool, pool: str) -> str:
-    """A session's network, a part of `pool`; its id. Without `egress` not even the host has an address on it."""
+def create(
+    client: DockerClient, name: str, marks: Mapping[str, str], *, egress: bool, pool: str, containers: int
+) -> str:
+    """A session's network for so many containers, a part of `pool`; its id.
+
+    Without `egress` not even the host has an address on it.
+    """
     api: Any = client.api
     options = {} if egress else dict(INTERNAL_NETWORK)
-    refused = ""
-    for subnet in _candidates(client, marks[labels.SESSION] + marks[labels.HOME], pool):
+    refused, number = "", 1
+    prefix = min(_PREFIX, 32 - (containers + 3).bit_length())
+    for subnet in _candidates(client, marks[labels.SESSION] + marks[labels.HOME], pool, prefix):
         try:
             with engine_errors():
                 made = api.create_network(
-                    name,
+                    name if number == 1 else f"{name}-{number}",
                     driver="bridge",
                     internal=not egress,
                     check_duplicate=False,
@@ -57,9 +63,10 @@ def create(client: DockerClient, name: str, marks: Mapping[str, str], *, egress:
                 )
                 return str(made["Id"])
         except EngineError as error:
-            if not any(word in error.what.lower() for word in ("overlap", "pool", "conflict")):
+            if not any(word in error.what.lower() for word in ("overlap", "pool", "conflict", "already exists")):
                 raise
             refused = error.what
+            number += "already exists" in refused  # the name is for people: whoever has it keeps it
     raise EngineError(
         f"no free range of addresses for the network {name} in {pool}: {refused}",
         "end sessions (`labctl status`, `labctl gc`), or give another range: export LABCTL_SUBNETS=10.99.0.0/16",
@@ -122,7 +129,7 @@ def _of_front(home: Path) -> dict[str, str]:
     return {labels.HOME: labels.home_id(home), labels.SHARED: "ingress"}
 
 
-def _candidates(client: DockerClient, seed: str, pool: str) -> Iterator[IPv4Network]:
+def _candidates(client: DockerClient, seed: str, pool: str, prefix: int) -> Iterator[IPv4Network]:
     """Subnets to try, from a place of the session's own on, so that many that begin at once do not all try the same."""
     with engine_errors():
         taken = [
@@ -132,12 +139,12 @@ def _candidates(client: DockerClient, seed: str, pool: str) -> Iterator[IPv4Netw
             if "Subnet" in config and ":" not in config["Subnet"]
         ]
     whole = IPv4Network(pool)
-    count = 1 << max(0, _PREFIX - whole.prefixlen)
+    count = 1 << max(0, prefix - whole.prefixlen)
     first = zlib.crc32(seed.encode()) % count
     tried = 0
     for index in range(count):
-        base = int(whole.network_address) + ((first + index) % count << (32 - _PREFIX))
-        subnet = IPv4Network((base, max(_PREFIX, whole.prefixlen)))
+        base = int(whole.network_address) + ((first + index) % count << (32 - prefix))
+        subnet = IPv4Network((base, max(prefix, whole.prefixlen)))
         if not any(subnet.overlaps(other) for other in taken):
             yield subnet
             tried += 1

@@ -21,9 +21,10 @@ WORKSPACE = "workspace"
 INGRESS_NAME = "ingress"
 JUPYTER_PORT = 8888
 JUPYTER_TOKEN = "JUPYTER_TOKEN"  # noqa: S105 - the name of a secret
+JUPYTER_CHECK = {"http": "/api", "tcp": False, "command": None, "port": "http", "timeout": 60.0, "interval": 0.25}
 HOME = "/home/learner"
-KEPT_FROM_LEARNERS = ("checks", "mutants", "solution")
-"""Folders of a lab that no container of the session sees; a check's own container sees `checks`."""
+KEPT_FROM_LEARNERS = ("checks", "mutants", "solution", "lab.yaml", "__pycache__")
+"""What of a lab no container of the session sees; a check's own container sees `checks`."""
 URL = "LABCTL_URL_"
 _IDLE = ("sleep", "infinity")
 _INGRESS_MEMORY_MIB = 128
@@ -229,7 +230,7 @@ def _workspace(plan: Plan, host: Host) -> Part:
         cpus=_cpus(plan, host),
         file_mib=plan.disk_mib,
         tmpfs=_tmpfs(plan, host.user, ()),
-        restart="on-failure",
+        restart="always",  # "Shut Down" in JupyterLab ends it with 0
         grace_s=2.0,
         gpus=_gpu_ids(plan),
         egress=plan.egress,
@@ -299,17 +300,18 @@ def _tmpfs(plan: Plan, user: str, more: Sequence[str]) -> dict[str, str]:
 
 def _mounts(plan: Plan, host: Host) -> tuple[Mount, ...]:
     lab = Path(plan.lab_path)
-    folders = sorted(
-        entry.name
-        for entry in (lab.iterdir() if lab.is_dir() else ())
-        if entry.is_dir() and not entry.is_symlink() and entry.name not in (*KEPT_FROM_LEARNERS, "__pycache__")
-    )
+    shown = sorted(entry.name for entry in (lab.iterdir() if lab.is_dir() else ()) if _is_shown(entry))
     built = [Mount(source=f"{host.models}/{PurePosixPath(m.path).name}", target=m.path) for m in plan.models]
     local = host.local_models.get(plan.model or "")
     if local and plan.model_path:
         built.append(Mount(source=local, target=plan.model_path))
     return (
         Mount(source=host.workspace, target=plan.workspace.path, read_only=False),
-        *(Mount(source=str(lab / name), target=f"/lab/{name}") for name in folders if not name.startswith(".")),
+        *(Mount(source=str(lab / name), target=f"/lab/{name}") for name in shown),
         *built,
     )
+
+
+def _is_shown(entry: Path) -> bool:
+    is_plain = not entry.is_symlink() and (entry.is_dir() or entry.is_file())
+    return is_plain and not entry.name.startswith(".") and entry.name not in KEPT_FROM_LEARNERS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.parts import URL, WORKSPACE
 from labctl.runtimes.docker.session import Session
 from labctl.runtimes.folder import SessionFolder
-from labctl.runtimes.terminal import in_terminal
+from labctl.runtimes.terminal import in_terminal, without_terminal
 
 if TYPE_CHECKING:
     from labctl.gpus.inventory import Inventory
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from labctl.target import Target
 
 _MODELS = "/models"
+_MARK = "LABCTL_EXEC"
+"""By its value what `exec` has begun is found again in a container, should it be interrupted."""
 
 
 class DockerRuntime:
@@ -98,8 +102,17 @@ class DockerRuntime:
         container = self._running(session, service)
         inside = known["check"] or {"working_dir": "/", "environment": {}}
         urls = {name: value for name, value in inside["environment"].items() if name.startswith(URL)}
-        words = cli.execute(container, command, cwd=inside["working_dir"], env={} if service else urls)
-        return in_terminal(words, cli.environment(self._engine.url), "/")
+        mark = uuid.uuid4().hex
+        env = {**({} if service else urls), _MARK: mark}
+        words = cli.execute(container, command, cwd=inside["working_dir"], env=env)
+        outside = cli.environment(self._engine.url)
+
+        def end() -> None:
+            subprocess.run(cli.end_marked(container, mark), env=outside, capture_output=True, check=False, timeout=30)
+
+        if cli.has_terminal():
+            return in_terminal(words, outside, "/")
+        return without_terminal(words, outside, "/", end)
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         prefer_bash = "command -v bash >/dev/null && exec bash || exec sh"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from labctl.disk import read_json, write_atomically
 from labctl.errors import EngineError
 from labctl.images.engine import engine_errors
 from labctl.runtimes import secrets
-from labctl.runtimes.docker import containers, labels
+from labctl.runtimes.docker import containers, labels, networks
 from labctl.runtimes.docker.containers import Networks, Seen
 from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.health import Probes
@@ -140,13 +141,13 @@ class Session:
         return [line[:300] for line in lines[-count:]]
 
     def log(self, part: str, lines: int) -> bytes:
-        """As many last lines of its log as they are; nothing when there is no container."""
+        """The last lines of its log, secrets hidden; nothing when there is no container."""
         seen = self._by_part.get(part)
         if seen is None:
             return b""
         with engine_errors():
             text: bytes = self.client.api.logs(seen.id, tail=lines)
-        return text
+        return secrets.hide(text.decode(errors="replace"), secrets.read(self.folder.root)).encode()
 
     def _make(self, name: str) -> None:
         """Make and start it. What it publishes stays on the same ports of the host, unless somebody else has them now."""
@@ -154,10 +155,16 @@ class Session:
         try:
             self._make_on(name, bindings)
         except EngineError as error:
-            if not bindings or not any(word in error.what for word in _PORT_TAKEN):
+            is_taken = bool(bindings) and any(word in error.what for word in _PORT_TAKEN)
+            is_gone = bool(self._parts[name].published) and "not found" in error.what
+            if not is_taken and not is_gone:
                 raise
-            containers.remove(self.client, self._by_part[name].id, None)
-            self._make_on(name, {})
+            if name in self._by_part:
+                containers.remove(self.client, self._by_part[name].id, None)
+            if is_gone and self._networks:  # the last session of this home ended just now, and took it along
+                front = networks.front(self.client, self.folder.home)
+                self._networks = replace(self._networks, front=front)
+            self._make_on(name, {} if is_taken else bindings)
         if self._parts[name].published:
             ports = {f"{service}/{port}": number for (service, port), number in self.published().items()}
             write_atomically(self.folder.published, json.dumps(ports))

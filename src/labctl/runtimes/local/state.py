@@ -30,6 +30,8 @@ def states(handle: Mapping[str, Any], folder: SessionFolder, census: Census, *, 
     result = []
     for name, service in services.items():
         state, reason = judge(found.get(name), complaints.get(name, ""), _log_line(folder, name))
+        if state is State.EXITED and not service["is_job"]:
+            state, reason = State.FAILED, "it ended by itself, with exit code 0"
         if state is State.UNHEALTHY and _may_still_come(service, found[name], healthy.get(name)):
             state = State.STARTING
         result.append(_service(name, service, state, reason))
