@@ -43,7 +43,8 @@ def lab_file_page() -> str:
     intro = (
         "# The lab file\n\n`labs/<id>/lab.yaml`. Names are Compose's where Compose has the thing. Every string may hold Jinja2 "
         "templates with these names: `profile`, `model`, `model_path`, `vars.NAME`, `gpus`, `workspace`, `lab_path`, `lab_folder` (the same folder where checks run), `listen`, `learner`, "
-        "`session`, `url(SERVICE, PORT)`, and inside a service `port(NAME)`. `labctl lab validate` reports mistakes with line and "
+        "`session`, `url(SERVICE, PORT)`, and inside a service `port(NAME)`; in a service's or the workspace's environment, and in a service's command, "
+        "`secret(NAME)` stands for a password that is made up for each session. `labctl lab validate` reports mistakes with line and "
         "column; editors can use [lab.schema.json](lab.schema.json).\n"
     )
     tables = [_table("The file", schema), *(_table(name, models[name]) for name in _LAB_MODELS)]

@@ -85,6 +85,7 @@ class ServicePlan(Model):
     stop_grace_period: float
     working_dir: str | None = None
     mem_limit: int | None = None
+    gpu: bool = True
     tmpfs: list[str] = []
     digest: str
 

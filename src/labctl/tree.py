@@ -122,6 +122,8 @@ def size(folder: Path, budget_s: float) -> Size:
     try:
         with opened(folder) as descriptor:
             tally.add(descriptor, 0)
+    except FileNotFoundError:
+        return Size(bytes=0, whole=True)
     except OSError:
         tally.whole = False
     return Size(bytes=tally.bytes, whole=tally.whole)

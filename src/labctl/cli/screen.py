@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ACCENT = "cyan"
+_LINES = 25
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _STATES = {"running": "green", "exited": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
@@ -72,7 +73,14 @@ def console(stream: TextIO) -> Console:
     from rich.console import Console
 
     colour = in_colour(stream)
-    return Console(file=stream, no_color=not colour, force_terminal=colour, highlight=False, width=_columns(stream))
+    return Console(
+        file=stream,
+        no_color=not colour,
+        force_terminal=colour,
+        highlight=False,
+        width=_columns(stream),
+        height=_LINES,  # both, else rich reads COLUMNS itself, and trusts it
+    )
 
 
 def _columns(stream: TextIO) -> int:

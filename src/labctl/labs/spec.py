@@ -144,6 +144,8 @@ class Service(Model):
     """Where its command runs in a container. Left out, that is the workspace, and for the image's own command the image's choice."""
     mem_limit: SizeMib | None = None
     """The most memory its container may take; the profile's memory when left out."""
+    gpu: bool = True
+    """Whether it gets the session's GPUs in the gpu profile; false for what only watches, as Prometheus does."""
     tmpfs: list[ContainerPath] = []
     """Folders that its container may write besides the workspace, /tmp and its home; empty at each start."""
     profiles: list[Literal["cpu", "gpu"]] = []

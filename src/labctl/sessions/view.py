@@ -96,7 +96,11 @@ def _disk_use(session: Session) -> str:
         return ""
     used = tree.size(Path(session.workspace), MEASURED_S)
     if used.bytes <= allowed_mib * 2**20:
-        return "" if used.whole else "the workspace holds so many files that they could not be counted: tidy it up"
+        return (
+            ""
+            if used.whole
+            else "not all of the workspace could be counted in time: it holds very many files, or closed folders"
+        )
     amount = f"{'' if used.whole else 'at least '}{format_mib(used.bytes / 2**20)}"
     return f"the workspace holds {amount}, the lab's disk is {format_mib(allowed_mib)}: delete what is not needed"
 

@@ -190,12 +190,13 @@ def image_of_env(plan: Plan, env: str) -> str:
 
 
 def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
+    gpu = _gpu(plan) if service.gpu else {}
     return Part(
         name=service.name,
         role="service",
         image=host.images[service.image or ""],
         command=tuple(service.command),
-        environment={**_everywhere(plan), **_gpu(plan), **service.environment, "LABCTL_SERVICE": service.name},
+        environment={**_everywhere(plan), **gpu, **service.environment, "LABCTL_SERVICE": service.name},
         mounts=_mounts(plan, host),
         working_dir=service.working_dir or (plan.workspace.path if service.command else None),
         user=host.user,
@@ -205,7 +206,7 @@ def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
         tmpfs=_tmpfs(plan, host.user, service.tmpfs),
         restart="no" if service.is_awaited(plan.services) else service.restart,
         grace_s=service.stop_grace_period,
-        gpus=_gpu_ids(plan),
+        gpus=_gpu_ids(plan) if service.gpu else (),
         egress=plan.egress,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from labctl.plan import Plan
 
 _MIB = 1024 * 1024
+_MADE = ".labctl"
+"""In a workspace that labctl has taken in hand."""
 
 
 def problems(plan: Plan, engine: Engine, *, is_running: bool) -> Iterator[Problem]:
@@ -31,6 +34,7 @@ def problems(plan: Plan, engine: Engine, *, is_running: bool) -> Iterator[Proble
             what="there is no `docker` command on PATH",
             hint="install it: `sudo apt-get install docker-ce-cli` (or docker.io, which brings it)",
         )
+    yield from _workspace(plan)
     yield from _images(plan)
     yield from _model(plan)
     if not is_running:
@@ -40,6 +44,17 @@ def problems(plan: Plan, engine: Engine, *, is_running: bool) -> Iterator[Proble
         yield Problem(
             what="the gpu profile needs a GPU, and none is allocated",
             hint="`labctl gpu list` says why; or use `--profile cpu`",
+        )
+
+
+def _workspace(plan: Plan) -> Iterator[Problem]:
+    """A folder of root's that labctl did not make: containers could not write it, and giving it away is not ours to decide."""
+    folder = Path(plan.workspace.source or plan.workspace.path)
+    is_roots = os.geteuid() == 0 and folder.is_dir() and folder.stat().st_uid == 0
+    if is_roots and not (folder / _MADE).exists() and any(folder.iterdir()):
+        yield Problem(
+            what=f"{folder} belongs to root, and a session's containers do not run as root",
+            hint=f"give it to its learner (`chown -R 1000:1000 {folder}`), or choose a folder that does not exist yet",
         )
 
 

@@ -99,6 +99,7 @@ def _launch(plan: Plan, service: ServicePlan, folder: SessionFolder, venvs: dict
     env = {
         **environment.of_session(plan, folder.home),
         **environment.of_venv(venvs.get(service.env or "")),
+        **({} if service.gpu else {"CUDA_VISIBLE_DEVICES": ""}),
         **secrets.fill_all(service.environment, known),
         "LABCTL_SERVICE": service.name,
     }
