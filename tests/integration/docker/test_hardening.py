@@ -175,7 +175,8 @@ def test_containers_are_labelled_and_come_back_or_not_as_the_lab_says(
         assert part == "check" or (marks["labctl.learner"], marks["labctl.digest"]) == ("ada", marks["labctl.digest"])
     policies = {part: each["HostConfig"]["RestartPolicy"] for part, each in seen.items()}
     assert policies["check"]["Name"] == policies["hog"]["Name"] == "no"
-    assert policies["web"] == policies["workspace"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+    assert policies["web"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+    assert policies["workspace"]["Name"] == "unless-stopped"  # "Shut Down" in JupyterLab ends it with 0
 
 
 def test_the_sessions_network_leads_nowhere(lab: Attacked) -> None:
