@@ -39,6 +39,7 @@ class Session:
         self._by_part: dict[str, Seen] = {}
         self._parts: dict[str, Part] = {}
         self._networks: Networks | None = None
+        self._labels: Mapping[str, str] = self.marks
         self._remembering = threading.Lock()
 
     @property
@@ -73,7 +74,7 @@ class Session:
     def becomes(self, parts: Sequence[Part], marks: Mapping[str, str], networks: Networks) -> None:
         """From now on `start` makes these."""
         self._parts = {part.name: part for part in parts}
-        self.marks = dict(marks)
+        self._labels = dict(marks)
         self._networks = networks
 
     def start(self, name: str) -> None:
@@ -184,7 +185,7 @@ class Session:
         id = containers.create(
             self.client,
             part,
-            marks=self.marks,
+            marks=self._labels,
             networks=networks,
             secrets=known,
             info=self.engine.info,
