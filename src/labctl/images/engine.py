@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from labctl.settings import Settings
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
+"""A loaded engine is slow at networks and removals; one that hangs is told all the same."""
 CONNECTIONS = 32
 """As many calls may be under way at once; the SDK's default of 10 makes threads wait for each other."""
 _SYSTEM_SOCKET = Path("/var/run/docker.sock")

@@ -30,7 +30,7 @@ from labctl.settings import Settings
 if TYPE_CHECKING:
     from docker import DockerClient
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("compose")]  # one stack for all of them
 UID, GID = (4321, 4322) if os.getuid() == 0 else (os.getuid(), os.getgid())
 SECRET = "se$cret"
 LAB = """\

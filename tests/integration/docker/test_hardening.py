@@ -23,7 +23,7 @@ from labctl.target import RefusedPath, Request
 from tests.integration.docker import attacked
 from tests.integration.docker.attacked import DISK_MIB, KEPT, MEMORY_MIB, Attacked, until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("hardening")]  # one pair of sessions for all of them
 PARTS = ("web", "hog", "workspace", "ingress", "check")
 HOST_SECRETS = {
     "HF_TOKEN": "hf_host_secret",
