@@ -156,7 +156,7 @@ def test_size_counts_what_files_take_once_and_ends_in_time(workspace: Path) -> N
     assert seen.whole
     assert 3_000_000 <= seen.bytes < 4_000_000
     assert not tree.size(workspace, 0.0).whole
-    assert tree.size(workspace / "nothing", 1.0) == tree.Size(bytes=0, whole=False)
+    assert tree.size(workspace / "nothing", 1.0) == tree.Size(bytes=0, whole=True)
 
 
 def _nest(folder: Path, depth: int) -> None:
