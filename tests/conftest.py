@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,13 @@ from labctl.testing.runtime import FakeRuntime
 from tests.containers import base_image, docker_engine
 
 __all__ = ["base_image", "docker_engine"]
+
+
+def pytest_configure() -> None:
+    """The background job of a shell ignores SIGINT, and so would every process that a test interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 LAB = """\
 title: A small lab
