@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labctl.target import Request, Response
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -57,6 +59,27 @@ def exchange(
         connection.close()
     headers = {name.lower(): value for name, value in response.getheaders()}
     return Answer(status=response.status, headers=headers, body=data[:max_bytes], truncated=len(data) > max_bytes)
+
+
+def answer(port: int, request: Request) -> Response:
+    """What `request` gets from the port that stands for its service on this host. Raises NoAnswer."""
+    started = time.monotonic()
+    got = exchange(
+        port,
+        request.path,
+        method=request.method,
+        headers=request.headers,
+        body=request.body,
+        timeout_s=request.timeout_s,
+        max_bytes=request.max_bytes,
+    )
+    return Response(
+        status=got.status,
+        headers=got.headers,
+        body=got.body,
+        duration_s=time.monotonic() - started,
+        truncated=got.truncated,
+    )
 
 
 def connects(port: int, timeout_s: float) -> None:

@@ -6,7 +6,6 @@ learner left running in the session has no process of a check to meddle with.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -21,7 +20,7 @@ from labctl.runtimes.docker.containers import Networks
 from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.parts import INGRESS_NAME, Mount, Part
 from labctl.runtimes.docker.session import Session
-from labctl.runtimes.exchange import NoAnswer, exchange
+from labctl.runtimes.exchange import NoAnswer, answer
 from labctl.runtimes.folder import SessionFolder
 from labctl.target import (
     MAX_FILE_BYTES,
@@ -87,26 +86,10 @@ class DockerTarget:
 
     def request(self, request: Request) -> Response:
         port = self._port(request.service, request.port)
-        started = time.monotonic()
         try:
-            answer = exchange(
-                port,
-                request.path,
-                method=request.method,
-                headers=request.headers,
-                body=request.body,
-                timeout_s=request.timeout_s,
-                max_bytes=request.max_bytes,
-            )
+            return answer(port, request)
         except NoAnswer as error:
             raise self._unanswered(request, str(error)) from error
-        return Response(
-            status=answer.status,
-            headers=answer.headers,
-            body=answer.body,
-            duration_s=time.monotonic() - started,
-            truncated=answer.truncated,
-        )
 
     def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
         self._service(service)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from labctl.process import run_process
 from labctl.runtimes import files, secrets
-from labctl.runtimes.exchange import LOOPBACK, NoAnswer, exchange
+from labctl.runtimes.exchange import LOOPBACK, NoAnswer, answer
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, logs, state
 from labctl.target import (
@@ -72,26 +71,10 @@ class LocalTarget:
 
     def request(self, request: Request) -> Response:
         port = self._port(request.service, request.port)
-        started = time.monotonic()
         try:
-            answer = exchange(
-                port,
-                request.path,
-                method=request.method,
-                headers=request.headers,
-                body=request.body,
-                timeout_s=request.timeout_s,
-                max_bytes=request.max_bytes,
-            )
+            return answer(port, request)
         except NoAnswer as error:
             raise self._unanswered(request, str(error)) from error
-        return Response(
-            status=answer.status,
-            headers=answer.headers,
-            body=answer.body,
-            duration_s=time.monotonic() - started,
-            truncated=answer.truncated,
-        )
 
     def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
         self._service(service)
