@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import cases, docker
+from bench import allocator, cases, classroom, docker
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,6 +28,8 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "docker_services": docker.services,
     "docker_down": docker.down,
     "docker_up_again": docker.up_again,
+    "allocator": allocator.allocator,
+    "classroom": classroom.classroom,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,6 +151,24 @@ class Plan(Model):
         """The environment with this name, which a service, the workspace or a model of this plan uses."""
         return next(env for env in self.envs if env.name == name)
 
+    def without_gpus(self) -> Plan:
+        """The same session once its GPUs are taken back: no allocation, and of the services those that need no GPU.
+
+        A service that is awaited stays so, also when whoever waited for it is gone: it would start again otherwise.
+        """
+        kept = [service for service in self.services if not service.gpu]
+        names = {service.name for service in kept}
+        left = [
+            service.model_copy(
+                update={
+                    "depends_on": {name: need for name, need in service.depends_on.items() if name in names},
+                    "restart": "no" if service.is_awaited(self.services) else service.restart,
+                }
+            )
+            for service in kept
+        ]
+        return self.model_copy(update={"allocation": None, "services": left})
+
 
 def plan(
     lab: Lab,
@@ -217,8 +236,16 @@ def declared_layout(lab: Lab) -> Layout:
 
 
 def _sizes(size: Profile, allocation: Allocation | None) -> dict[str, Any]:
-    """What templates may know of the profile."""
-    return {"model": size.model, "vars": dict(size.vars), "gpus": len(allocation.gpus) if allocation else 0}
+    """What templates may know of the profile. `gpu_fraction` is rounded down: shares must not add up to more than a GPU."""
+    held = allocation.gpus if allocation else ()
+    fraction = allocation.fraction if allocation else 1.0
+    return {
+        "model": size.model,
+        "vars": dict(size.vars),
+        "gpus": len(held),
+        "gpu_fraction": math.floor(fraction * 10_000) / 10_000,
+        "gpu_memory_mib": min((gpu.memory_mib or 0 for gpu in held), default=0),
+    }
 
 
 def _places(lab: Lab, layout: Layout) -> dict[str, Any]:

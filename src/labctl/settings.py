@@ -10,7 +10,9 @@ from pathlib import Path
 
 from labctl.errors import UsageError
 from labctl.names import learner_id
+from labctl.units import parse_duration
 
+MIN_IDLE_TIMEOUT_S = 60.0
 RUNTIMES = ("local", "docker", "kubernetes")
 PROFILES = ("cpu", "gpu")
 
@@ -22,6 +24,14 @@ class Setting:
     name: str
     value: str | None
     origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a GPU costs an hour; `currency` is any word, or empty."""
+
+    amount: float
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +53,9 @@ class Settings:
     """Where the images of docker/ are pulled from, and under which name they are kept; built here when it has none."""
     subnets: str
     """The range of addresses that networks of sessions are cut from."""
+    idle_timeout_s: float | None
+    """After so long without use a new session's GPU goes back; None is never."""
+    gpu_hour_price: Price | None
     learner: str
     workspaces: Path
     origins: tuple[Setting, ...]
@@ -59,6 +72,8 @@ _DEFAULTS: dict[str, str | None] = {
     "LABCTL_BASE_IMAGE": None,
     "LABCTL_REGISTRY": None,
     "LABCTL_SUBNETS": "10.213.0.0/16",
+    "LABCTL_IDLE_TIMEOUT": "1h",
+    "LABCTL_GPU_HOUR_PRICE": None,
     "DOCKER_HOST": None,
     "LABCTL_WORKSPACES": "~/labctl",
     "LABCTL_LEARNER": None,
@@ -87,6 +102,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         base_image=value["LABCTL_BASE_IMAGE"],
         subnets=_subnets(chosen["LABCTL_SUBNETS"]),
         registry=(value["LABCTL_REGISTRY"] or "").rstrip("/") or None,
+        idle_timeout_s=_idle_timeout_s(chosen["LABCTL_IDLE_TIMEOUT"]),
+        gpu_hour_price=_price(chosen["LABCTL_GPU_HOUR_PRICE"]),
         learner=learner_id(value["LABCTL_LEARNER"] or _user(environ)),
         workspaces=_path(chosen["LABCTL_WORKSPACES"]),
         origins=tuple(chosen.values()),
@@ -147,6 +164,38 @@ def _one_of(setting: Setting, accepted: tuple[str, ...]) -> None:
         raise UsageError(
             f"{setting.name} is {setting.value!r} (from the {setting.origin})", f"use one of: {', '.join(accepted)}"
         )
+
+
+def idle_timeout_s(text: str) -> float | None:
+    """Seconds in a duration of at least 1m; None for `never`. Raises ValueError."""
+    if text == "never":
+        return None
+    seconds = parse_duration(text)
+    if seconds < MIN_IDLE_TIMEOUT_S:
+        raise ValueError(f"{text} is less than 1m")
+    return seconds
+
+
+def _idle_timeout_s(setting: Setting) -> float | None:
+    try:
+        return idle_timeout_s(setting.value or "never")
+    except ValueError as error:
+        what = f"{setting.name} (from the {setting.origin}): {error}"
+        raise UsageError(what, f"for example {setting.name}=30m, or never") from error
+
+
+def _price(setting: Setting) -> Price | None:
+    if not setting.value:
+        return None
+    amount, _, currency = setting.value.strip().partition(" ")
+    try:
+        number = float(amount)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e6:
+        what = f"{setting.name} is {setting.value!r} (from the {setting.origin}), which is no price of an hour"
+        raise UsageError(what, f'for example {setting.name}="2.50 EUR"')
+    return Price(amount=number, currency=currency.strip())
 
 
 def _subnets(setting: Setting) -> str:

@@ -1,38 +1,41 @@
-"""A fake NVML library, compiled here and asked through the real bindings."""
+"""A fake NVML library, compiled once and asked through the real bindings."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-SOURCE = Path(__file__).with_name("fake_nvml.c")
-Fake = Callable[..., str]
+from tests.nvml.library import SCENARIOS, compile_fake, scenario
+
+Play = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the compiled libraries are."""
+    return tmp_path_factory.mktemp("nvml")
 
 
 @pytest.fixture
-def fake_nvml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """`fake_nvml(scenario, without=[...])` is the path of a library that plays the scenario, without these functions."""
+def play(fakes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """`play(gpu(…), gpu(…), errors={…})` is the path of a library that plays this; `without` functions really lack."""
 
-    def build(scenario: str, without: Sequence[str] = ()) -> str:
-        script = tmp_path / "scenario.txt"
-        script.write_text(scenario)
-        monkeypatch.setenv("FAKE_NVML", str(script))
-        return str(_compile(tmp_path, without))
+    def build(*gpus: dict[str, Any], without: tuple[str, ...] = (), **more: Any) -> str:
+        monkeypatch.setenv("FAKE_NVML", str(scenario(tmp_path / "scenario.json", gpus=gpus, **more)))
+        return str(compile_fake(fakes, without))
 
     return build
 
 
-def _compile(folder: Path, without: Sequence[str]) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler here: install gcc to test against the fake NVML library")
-    library, exports = folder / "libnvidia-ml.so.1", folder / "exports.map"
-    hidden = "".join(f"{name}; " for name in without)
-    exports.write_text(f"{{ global: *; local: {hidden}}};\n" if without else "{ global: *; };\n")
-    options = ["-shared", "-fPIC", "-O0", "-Wall", "-Werror", f"-Wl,--version-script={exports}"]
-    subprocess.run([compiler, *options, "-o", str(library), str(SOURCE)], check=True)
-    return library
+@pytest.fixture
+def play_file(fakes: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """`play_file("eight")` is the path of a library that plays scenarios/eight.json."""
+
+    def build(name: str) -> str:
+        monkeypatch.setenv("FAKE_NVML", str(SCENARIOS / f"{name}.json"))
+        return str(compile_fake(fakes))
+
+    return build

@@ -20,6 +20,7 @@ VERBS = {
     "verify": ("labctl.cli.verify:verify", "Judge a session by the lab's criteria."),
     "logs": ("labctl.cli.inside:logs", "Show a service's log."),
     "exec": ("labctl.cli.inside:exec_", "Run a command with the lab's environment."),
+    "run": ("labctl.cli.run:run", "Borrow a GPU for one command, and give it back."),
     "shell": ("labctl.cli.inside:shell", "Open a shell with the lab's environment."),
     "open": ("labctl.cli.inside:open_", "Open a service in the browser."),
     "reset": ("labctl.cli.end:reset", "Put the starter's files back; a dated copy of your work is kept."),
@@ -30,7 +31,7 @@ VERBS = {
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
 NOUNS = {
-    "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch."),
+    "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch, usage, export."),
     "image": ("labctl.cli.images:app", "The container images of labs: list, build, pull."),
     "lab": ("labctl.cli.author:app", "Write, check and prove labs: new, validate, test, solve, schema."),
 }
@@ -81,10 +82,12 @@ def _load(place: str) -> Any:
 def _settings(name: str) -> dict[str, Any]:
     """Every flag has an environment name, LABCTL_<VERB>_<FLAG>; what follows a command to run is the command's."""
     prefix = f"LABCTL_{name.upper()}"
+    own: dict[str, Any] = {"allow_interspersed_args": False} if name == "run" else {}  # a group's must stay its own
     return {
         "auto_envvar_prefix": prefix,
-        "ignore_unknown_options": name == "exec",
+        "ignore_unknown_options": name in ("exec", "run"),
         "help_option_names": ["-h", "--help"],
+        **own,
     }
 
 

@@ -11,7 +11,7 @@ from labctl.cli.table import Cell
 from labctl.errors import PreflightError
 
 if TYPE_CHECKING:
-    from labctl.sessions.doctor import Finding
+    from labctl.sessions.finding import Finding
 
 
 def doctor(json: Json = False) -> int:

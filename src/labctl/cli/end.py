@@ -14,6 +14,7 @@ from labctl.cli.steps import Steps
 from labctl.errors import EngineError, LabctlError, UsageError
 
 if TYPE_CHECKING:
+    from labctl.sessions.collected import Collected
     from labctl.sessions.context import Context
     from labctl.store.records import Session
 
@@ -32,10 +33,12 @@ def reset(
     """Put the starter's files back; a dated copy of your work is kept."""
     from labctl.cli.context import context
     from labctl.sessions.find import find
+    from labctl.sessions.presence import touch
     from labctl.sessions.reset import reset as start_over
 
     ctx = context()
     session = find(ctx, lab)
+    touch(ctx.settings.home, session.id)
     what = ", ".join(files) if files else f"everything in {session.workspace}"
     confirm(f"Put the starter's files back in place of {what}? A copy is kept.", yes)
     done = start_over(ctx, session, files or [])
@@ -104,27 +107,36 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be ended.")] = False,
     json: Json = False,
 ) -> None:
-    """End what has expired, remove what no session owns. Workspaces are kept."""
+    """End what has expired, remove what no session owns. GPUs that nobody uses go back, workspaces are kept."""
     from labctl.cli.context import context
     from labctl.sessions.end import gc as collect
 
     with Steps(quiet=json) as steps:
         found = collect(context(), steps, dry_run=dry_run)
     if json:
-        rows = [{"session": each.session, "why": each.why, "problem": each.problem or None} for each in found]
+        rows = [
+            {"session": each.session, "what": each.what, "why": each.why, "problem": each.problem or None}
+            for each in found
+        ]
         screen.answer_json({"dry_run": dry_run, "collected": rows})
     elif not found:
         screen.answer("nothing to end")
     else:
-        verb = "would end" if dry_run else "ended"
         for each in found:
-            screen.answer(f"{'could not end' if each.problem else verb} {each.session}: {each.problem or each.why}")
+            screen.answer(f"{_did(each, dry_run=dry_run)} {each.session}: {each.problem or each.why}")
     if json and any(each.problem for each in found):
         raise typer.Exit(EngineError.exit_code)  # the one document on stdout names them already
     if any(each.problem for each in found):
         raise EngineError(
             "some remains could not be removed", "run `labctl gc` again; `labctl doctor` checks the engine"
         )
+
+
+def _did(each: Collected, *, dry_run: bool) -> str:
+    ended, end = ("gave back the GPU of", "give back the GPU of") if each.what == "gpu" else ("ended", "end")
+    if each.problem:
+        return f"could not {end}"
+    return f"would {end}" if dry_run else ended
 
 
 def _chosen(ctx: Context, lab: str | None, learner: str | None, *, all: bool) -> list[Session]:

@@ -1,38 +1,42 @@
-"""`gpu list` and `gpu watch`: what GPUs there are, who holds them, and why they can or cannot be used."""
+"""`gpu`: what GPUs there are, who holds them, why they can or cannot be used, and the same for Prometheus."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, RuntimeOption
-from labctl.cli.table import Cell
+from labctl.cli.usage import usage
+from labctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from labctl.gpus.inventory import Gpu, Inventory
-    from labctl.sessions.context import Context
+    from labctl.sessions.inventory import View
 
 app = typer.Typer(help="The GPUs of this machine.", no_args_is_help=True)
+ListenOption = Annotated[
+    str, typer.Option("--listen", metavar="HOST:PORT", help="Where Prometheus finds it; port 0 takes a free one.")
+]
 
 
 @app.command("list")
 def list_(runtime: RuntimeOption = None, json: Json = False) -> None:
     """Show every GPU with health, holders and allocations, and why it can or cannot be used."""
     from labctl.cli.context import context
+    from labctl.cli.gpu_screen import show
+    from labctl.sessions.inventory import look
 
     ctx = context()
-    inventory = ctx.runtime(runtime or ctx.settings.runtime).gpus()
+    view = look(ctx, ctx.runtime(runtime or ctx.settings.runtime).gpus())
     if json:
-        screen.answer_json(_json(ctx, inventory))
+        screen.answer_json(view.to_json())
         return
-    _print(ctx, inventory)
-    if not inventory.gpus:
-        screen.hint("labs with a cpu profile run without a GPU: labctl up LAB --profile cpu")
+    show(view)
+    screen.hint(*_next(view))
 
 
 @app.command("watch")
@@ -40,67 +44,86 @@ def watch(
     runtime: RuntimeOption = None,
     interval: Annotated[float, typer.Option("--interval", "-n", min=0.2, help="Seconds between two looks.")] = 2.0,
 ) -> None:
-    """The same, again and again, until Ctrl-C."""
+    """The same with temperature, power and use, again and again, until Ctrl-C."""
     from labctl.cli.context import context
+    from labctl.cli.gpu_screen import show
+    from labctl.sessions.inventory import observed
 
     ctx = context()
     engine = ctx.runtime(runtime or ctx.settings.runtime)
+
+    def look() -> View:
+        return observed(ctx, engine.gpus())
+
+    if screen.in_colour(sys.stdout):
+        from labctl.cli.gpu_watch import live
+
+        live(look, interval)
     while True:
-        inventory = engine.gpus()
-        if sys.stdout.isatty():
-            sys.stdout.write("\x1b[H\x1b[2J")
-        _print(ctx, inventory)
+        show(look())
+        screen.line()
+        sys.stdout.flush()
         time.sleep(interval)
 
 
-def _json(ctx: Context, inventory: Inventory) -> dict[str, Any]:
-    holders = _holders(ctx)
-    rows = []
-    for gpu in inventory.gpus:
-        why = _why_not(gpu, holders)
-        values = asdict(gpu) | {"allocations": holders.get(gpu.uuid, []), "usable": why is None, "why_not": why}
-        rows.append(values)
-    head = {"driver": inventory.driver, "cuda": inventory.cuda, "source": inventory.source}
-    return {**head, "problem": inventory.problem, "gpus": rows}
+@app.command("export")
+def export(
+    runtime: RuntimeOption = None,
+    listen: ListenOption = "127.0.0.1:9400",
+    interval: Annotated[
+        str, typer.Option("--interval", "-n", metavar="15s", help="So often the GPUs are looked at.")
+    ] = "15s",
+) -> None:
+    """Serve everything about the GPUs to Prometheus: DCGM's names, and who holds what; until Ctrl-C."""
+    from labctl.cli.context import context
+    from labctl.sessions.export import serve
+
+    ctx = context()
+    place, seconds = _place(listen), _interval_s(interval)
+    engine = ctx.runtime(runtime or ctx.settings.runtime)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how a service manager ends it; in the midst of a look too
+    serve(ctx, engine, place, seconds, announce=_announce, tell=screen.hint)
 
 
-def _print(ctx: Context, inventory: Inventory) -> None:
-    holders = _holders(ctx)
-    if not inventory.gpus:
-        screen.line(inventory.problem or f"{inventory.source} knows no GPU")
-        return
-    made_by = f"driver {inventory.driver or 'unknown'} · CUDA {inventory.cuda or 'unknown'} · {inventory.source}"
-    screen.line(Cell(made_by, "dim"))
-    rows = [_row(gpu, holders) for gpu in inventory.gpus]
-    screen.table(("GPU", "NAME", "UUID", "FREE", "OF", "CC", "HELD BY", "USABLE"), rows, right=("FREE", "OF"))
+app.command("usage")(usage)
 
 
-def _row(gpu: Gpu, holders: dict[str, list[str]]) -> tuple[Cell | str, ...]:
-    from labctl.units import format_mib
-
-    why = _why_not(gpu, holders)
-    foreign = [f"{process.name or 'process'} ({process.owner or 'owner unknown'})" for process in gpu.processes]
-    return (
-        str(gpu.index),
-        Cell(gpu.name, "bold"),
-        Cell(gpu.uuid, "dim"),
-        format_mib(gpu.memory_free_mib) if gpu.memory_free_mib is not None else "?",
-        format_mib(gpu.memory_total_mib) if gpu.memory_total_mib is not None else "?",
-        gpu.compute_capability or "?",
-        Cell(", ".join(holders.get(gpu.uuid, []) or foreign) or "–"),
-        Cell("yes" if why is None else why, "green" if why is None else "yellow"),
-    )
+def _announce(url: str) -> None:
+    screen.answer(url)
+    sys.stdout.flush()
 
 
-def _holders(ctx: Context) -> dict[str, list[str]]:
-    held: dict[str, list[str]] = {}
-    for session in ctx.store.sessions(live=True):
-        for gpu in session.gpus:
-            held.setdefault(str(gpu["uuid"]), []).append(session.id)
-    return held
+def _place(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageError(
+            f"--listen: {text!r} is not HOST:PORT", "for example --listen 127.0.0.1:9400, or 0.0.0.0:9400 for everybody"
+        )
+    return host, int(port)
 
 
-def _why_not(gpu: Gpu, holders: dict[str, list[str]]) -> str | None:
-    from labctl.gpus.fit import Need, unfit
+def _interval_s(text: str) -> float:
+    from labctl.units import parse_duration
 
-    return unfit(gpu, Need(sharing="any"), holders)
+    example = "for example --interval 15s; the least is 1s"
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--interval: {error}", example) from error
+    if seconds < 1:
+        raise UsageError(f"--interval: {text} is too short", example)
+    return seconds
+
+
+def _next(view: View) -> list[str]:
+    without = "labs with a cpu profile run without a GPU: labctl up LAB --profile cpu"
+    if not view.rows:
+        return [without]
+    if not any(row.gpu.health.ok for row in view.rows):
+        return [without, "labctl doctor    what else this machine lacks"]
+    if any(row.why_not is None for row in view.rows):
+        take = "labctl up LAB --profile gpu    a lab on a GPU"
+    else:
+        take = "labctl up LAB --wait           stand in line for a GPU"
+    return [take, "labctl gpu watch               the same, live"]

@@ -13,6 +13,7 @@ from labctl.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from labctl.runtimes.base import Runtime
+    from labctl.sessions.context import Context
     from labctl.store.records import Session
 
 WORKSPACE = "workspace"
@@ -37,10 +38,12 @@ def logs(
     ] = None,
 ) -> None:
     """Show a service's log."""
+    from labctl.sessions.presence import touch
     from labctl.units import parse_duration
 
-    session, runtime = _session(lab)
+    ctx, session, runtime = _session(lab)
     name = _service(session, service)
+    touch(ctx.settings.home, session.id)
     try:
         seconds = parse_duration(since) if since else None
     except ValueError as error:
@@ -55,18 +58,24 @@ def exec_(
     service: ServiceOption = None,
 ) -> int:
     """Run a command with the lab's environment. Its exit code is labctl's."""
-    session, runtime = _session(lab)
+    from labctl.sessions.presence import present
+
+    ctx, session, runtime = _session(lab)
     if service is not None:
         _service(session, service)
-    return runtime.exec(session.handle, command, service=service)
+    with present(ctx.settings.home, session.id, "exec"):
+        return runtime.exec(session.handle, command, service=service)
 
 
 def shell(lab: OptionalSession = None, service: ServiceOption = None) -> int:
     """Open a shell with the lab's environment."""
     if not sys.stdin.isatty():
         raise UsageError("a shell needs a terminal", f"run one command instead: labctl exec {lab or 'LAB'} -- CMD")
-    session, runtime = _session(lab)
-    return runtime.shell(session.handle, service=service)
+    from labctl.sessions.presence import present
+
+    ctx, session, runtime = _session(lab)
+    with present(ctx.settings.home, session.id, "shell"):
+        return runtime.shell(session.handle, service=service)
 
 
 def open_(
@@ -76,9 +85,11 @@ def open_(
     json: Json = False,
 ) -> None:
     """Open a service in the browser."""
+    from labctl.sessions.presence import touch
     from labctl.target import CannotLook
 
-    session, runtime = _session(lab)
+    ctx, session, runtime = _session(lab)
+    touch(ctx.settings.home, session.id)
     name = _service(session, service or _workspace(session))
     try:
         url = runtime.target(session.handle).url(name) + _key(session, runtime, name)
@@ -103,13 +114,13 @@ def _key(session: Session, runtime: Runtime, service: str) -> str:
     return f"/lab?token={token}" if service == WORKSPACE and token else ""
 
 
-def _session(lab: str | None) -> tuple[Session, Runtime]:
+def _session(lab: str | None) -> tuple[Context, Session, Runtime]:
     from labctl.cli.context import context
     from labctl.sessions.find import find
 
     ctx = context()
     session = find(ctx, lab)
-    return session, ctx.runtime(session.runtime)
+    return ctx, session, ctx.runtime(session.runtime)
 
 
 def _service(session: Session, name: str | None) -> str:

@@ -49,8 +49,8 @@ def main() -> int:
 
 
 def _check_arguments() -> None:
-    """Refuse bytes that are no text, which neither the store nor JSON could keep; what `exec` runs may have them."""
-    for arg in [] if _words(sys.argv[1:])[:1] == ["EXEC"] else sys.argv[1:]:
+    """Refuse bytes that are no text, which neither the store nor JSON could keep; what `exec` and `run` run may have them."""
+    for arg in [] if _runs_something(sys.argv[1:]) else sys.argv[1:]:
         try:
             arg.encode()
         except UnicodeEncodeError as error:
@@ -98,15 +98,19 @@ def _as_text(error: LabctlError) -> str:
 
 
 def _wants_json() -> bool:
-    """By a flag, or by a flag's environment name; what follows `exec` belongs to the command it runs."""
+    """By a flag, or by a flag's environment name; what follows `exec` or `run` belongs to the command it runs."""
     args = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     words = _words(args)
-    if words[:1] == ["EXEC"]:
+    if _runs_something(args):
         return False
     names = {"_".join(["LABCTL", *words[:count], "JSON"]) for count in (1, 2)}  # of a verb, of a noun's verb
     if "--json" in args or any(map(_is_on, names)):
         return True
     return words[:1] == ["VERIFY"] and _format(args) == "json"
+
+
+def _runs_something(args: list[str]) -> bool:
+    return _words(args)[:1] in (["EXEC"], ["RUN"])
 
 
 def _words(args: list[str]) -> list[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from labctl.cli import screen
 from labctl.cli.options import Json, OptionalSession, Quiet
 from labctl.cli.table import Cell
+from labctl.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from labctl.sessions.context import Context
     from labctl.sessions.view import SessionView
+    from labctl.store.records import Session, Waiting
 
 
 def status(
@@ -23,11 +26,12 @@ def status(
 ) -> None:
     """Show sessions: services with state and reason, GPU, expiry."""
     from labctl.cli.context import context
-    from labctl.sessions.find import find
+    from labctl.sessions.queue import queue, to_json
     from labctl.sessions.view import views
 
     ctx = context()
-    sessions = [find(ctx, lab)] if lab else ctx.store.sessions(live=True)
+    line = queue(ctx)
+    sessions = _sessions(ctx, lab, line)
     if quiet and not json:
         for session in sessions:
             screen.answer(session.id)
@@ -38,16 +42,25 @@ def status(
     }
     if json:
         more = {id: {"secrets": dict(values)} for id, values in known.items()}
-        screen.answer_json({"sessions": [each.to_json() | more.get(each.session.id, {}) for each in seen]})
-    elif not seen:
+        shown = [each.to_json() | more.get(each.session.id, {}) for each in seen]
+        screen.answer_json({"sessions": shown, "waiting": to_json(line)})
+        return
+    _print(ctx, seen, known)
+    if not seen and not line:
         screen.line(Cell("no session is running", "dim"))
         screen.hint("labctl list    the labs there are", "labctl up LAB  start one")
-    elif len(seen) == 1:
-        print_session(seen[0], known.get(seen[0].session.id, {}))
-        if seen[0].note or not all(service.state.value in ("running", "exited") for service in seen[0].services):
-            screen.hint(f"labctl up {seen[0].session.name_for(ctx.settings.learner)}    mend it")
-        screen.hint(f"labctl verify {seen[0].session.name_for(ctx.settings.learner)}    see how far you are")
-    else:
+    _print_line(line, lab, {each.session.id for each in seen})
+
+
+def _print(ctx: Context, seen: list[SessionView], known: Mapping[str, Mapping[str, str]]) -> None:
+    """One session whole, or several in a table; `known` are secrets by session."""
+    if len(seen) == 1:
+        session, services = seen[0].session, seen[0].services
+        print_session(seen[0], known.get(session.id, {}))
+        if seen[0].note or not all(service.state.value in ("running", "exited") for service in services):
+            screen.hint(f"labctl up {session.name_for(ctx.settings.learner)}    mend it")
+        screen.hint(f"labctl verify {session.name_for(ctx.settings.learner)}    see how far you are")
+    elif seen:
         _print_many(seen)
         for id, values in known.items():
             screen.table(("", ""), [(Cell(f"{id} {name}"), Cell(value)) for name, value in values.items()])
@@ -65,7 +78,7 @@ def print_session(seen: SessionView, secrets: Mapping[str, str]) -> None:
         ("expires", Cell(_expiry(seen))),
     ]
     if session.gpus:
-        facts.insert(1, ("gpu", Cell(", ".join(f"{gpu['name']} {gpu['uuid']}" for gpu in session.gpus))))
+        facts.insert(1, ("gpu", Cell("; ".join(f"{held(gpu)} ({gpu['uuid']})" for gpu in session.gpus))))
     if seen.changed:
         facts.append(("changed", Cell(", ".join(seen.changed))))
     facts += [(name.lower().replace("_", "-"), Cell(value)) for name, value in secrets.items()]
@@ -91,7 +104,7 @@ def _print_many(seen: list[SessionView]) -> None:
             screen.state(each.session.state.value),
             Cell(f"{each.session.runtime}/{each.session.profile}"),
             Cell(_services(each)),
-            Cell(", ".join(str(gpu["name"]) for gpu in each.session.gpus) or "–"),
+            Cell("; ".join(map(held, each.session.gpus)) or "–"),
             Cell(_expiry(each)),
             Cell(each.note, "yellow"),
         )
@@ -99,6 +112,57 @@ def _print_many(seen: list[SessionView]) -> None:
     ]
     screen.table(("SESSION", "STATE", "RUNS ON", "SERVICES", "GPU", "EXPIRES", ""), rows)
     screen.hint("labctl status LAB    one of them, whole")
+
+
+def held(gpu: Mapping[str, Any]) -> str:
+    """A GPU that a session holds: `A100 16 of 80 GiB, shared in turns`."""
+    from labctl.gpus.need import MEANS
+    from labctl.units import format_mib
+
+    mode, share, total = gpu["sharing"], gpu["memory_mib"], gpu["total_mib"]
+    size = [] if share is None else [format_mib(share)]
+    if share is not None and total is not None and share < total:
+        whole = format_mib(total)
+        size = [f"{size[0].removesuffix(' ' + whole.split()[1])} of {whole}"]
+    how = "" if mode == "exclusive" else f", {MEANS[mode].partition(':')[0]}"
+    return " ".join([str(gpu["name"]).removeprefix("NVIDIA "), *size]) + how
+
+
+def _sessions(ctx: Context, lab: str | None, line: Sequence[Waiting]) -> list[Session]:
+    """Those that are asked for. One that waits for its first GPU is on no record yet, and no mistake."""
+    from labctl.sessions.find import find
+
+    if lab is None:
+        return ctx.store.sessions(live=True)
+    try:
+        return [find(ctx, lab)]
+    except NotFoundError:
+        if not any(_means(lab, each) for each in line):
+            raise
+    return []
+
+
+def _print_line(line: Sequence[Waiting], lab: str | None, shown: Collection[str]) -> None:
+    """The places in line of what is asked for; `shown` are the sessions that were printed."""
+    from labctl.sessions.queue import purpose_of, session_of
+
+    asked = [
+        (place, each)
+        for place, each in enumerate(line, start=1)
+        if lab is None or session_of(each) in shown or _means(lab, each)
+    ]
+    if asked and shown:
+        screen.line()
+    for place, each in asked:
+        what = "waits for a GPU for a job" if purpose_of(each) == "job" else "waits for a GPU"
+        text = f"{what}: place {place} of {len(line)} since {each.since.astimezone():%H:%M}"
+        screen.line(Cell(session_of(each), f"bold {screen.ACCENT}"), Cell(text, "yellow"))
+
+
+def _means(lab: str, waiting: Waiting) -> bool:
+    from labctl.sessions.queue import session_of
+
+    return lab in (session_of(waiting), waiting.lab)
 
 
 def _services(seen: SessionView) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +37,14 @@ def up(
     learner: LearnerOption = None,
     workspace: WorkspaceOption = None,
     ttl: Annotated[str | None, typer.Option("--ttl", metavar="4h", help="How long it lives; 8h when left out.")] = None,
+    idle_timeout: Annotated[
+        str | None,
+        typer.Option("--idle-timeout", metavar="1h", help="Its GPU goes back after so long without use; or never."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stand in line for a GPU when none is free.")] = False,
+    priority: Annotated[
+        int, typer.Option("--priority", help="Before smaller ones in that line; for the operator.")
+    ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -52,6 +62,9 @@ def up(
         profile=profile,
         workspace=workspace,
         ttl_s=lifetime_s(ttl, "--ttl: ", "for example --ttl 4h") if ttl is not None else None,
+        idle_timeout_s=_idle_timeout_s(idle_timeout) if idle_timeout is not None else None,
+        wait=wait,
+        priority=operators(ctx, priority),
     )
     if dry_run:
         _dry_run(ctx, request, json=json)
@@ -93,6 +106,25 @@ def _learner(ctx: Context, known: Session | None, name: str | None) -> str:
     if learner_of(ctx, name) != known.learner:
         raise UsageError(f"{known.id} is {known.learner}'s, not {name}'s", f"`labctl up {known.lab} --learner {name}`")
     return known.learner
+
+
+def _idle_timeout_s(text: str) -> float:
+    from labctl.settings import idle_timeout_s
+
+    try:
+        seconds = idle_timeout_s(text)
+    except ValueError as error:
+        raise UsageError(f"--idle-timeout: {error}", "for example --idle-timeout 30m, or never") from error
+    return math.inf if seconds is None else seconds
+
+
+def operators(ctx: Context, priority: int) -> int:
+    """The priority, from whom it may come: root, or the user whom LABCTL_HOME belongs to; never from inside a session."""
+    home = ctx.settings.home
+    is_operator = os.geteuid() in (0, home.stat().st_uid if home.exists() else os.geteuid())
+    if priority and ("LABCTL_SESSION" in os.environ or not is_operator):
+        raise UsageError("--priority is for the operator of this host", "leave it out, and wait in line: --wait")
+    return priority
 
 
 def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:

@@ -46,12 +46,14 @@ def verify(
     """Judge a session by the lab's criteria. Exit 0: all pass, 1: some fail, 3: some could not be looked at."""
     from labctl.cli.context import context, learner_of
     from labctl.sessions.find import find
+    from labctl.sessions.presence import touch
 
     chosen = _format("json" if json else format)
     _check(output)
     ctx = context()
     session = find(ctx, lab, learner_of(ctx, learner) if learner else None)
     while True:
+        touch(ctx.settings.home, session.id)
         seen = _state(Path(session.workspace))  # before the look: what changes during it is looked at again
         report = _once(ctx, session, criterion or [], quiet=quiet or json)
         _write(report, chosen, output, quiet=quiet, only=criterion or [])

@@ -1,82 +1,63 @@
 """What NVML says about the GPUs of this host. The only module that speaks to the NVML bindings.
 
 The driver is asked in a process of its own: a call into a wedged driver cannot be interrupted, and a library that crashes
-takes its process with it. Neither may happen to labctl.
+takes its process with it. Neither may happen to labctl. `python -m labctl.gpus.nvml [--accounting] [LIBRARY]` is that
+process: it prints what it finds as lines of JSON, GPU by GPU, so that one that hangs hides no other. Its start is most
+of what an inventory costs: it imports neither dataclasses nor typing, and answers with figures that others judge.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
-import subprocess
+import os
 import sys
-from dataclasses import asdict
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+import threading
 
-import psutil
+from labctl.gpus import figures, topology
 
-from labctl.gpus import problems
-from labctl.gpus.health import Readings, judge
-from labctl.gpus.holders import holder
-from labctl.gpus.inventory import Gpu, GpuProcess, Inventory, MigInstance
+TYPE_CHECKING = False  # typing's own costs the process 5 ms
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from labctl.gpus.accounting import Accounted
+    from labctl.gpus.inventory import Inventory
 
 DEADLINE_S = 15.0
 """Opening eight GPUs without persistence mode takes most of this; nvidia-smi needs as long."""
-_SOURCE = "NVML"
 _LIBRARY = "libnvidia-ml.so.1"
-_KERNEL_MODULE_VERSION = Path("/sys/module/nvidia/version")
-_INTEGRATED = ("GB10", "ORIN", "THOR", "XAVIER")
-_MIB = 1024 * 1024
+_PATIENCE_S = 0.05
+"""How long one GPU has to itself before the next is asked beside it: threads that all want the interpreter cost more."""
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+_BROKEN = 70  # EX_SOFTWARE
 
 
 def inventory(library: str | None = None, *, deadline_s: float = DEADLINE_S) -> Inventory:
     """The GPUs of this host; never raises. Where there are none, `problem` is one sentence with the cause and the remedy.
 
     `library` is the path of the NVML library; None finds the driver's own. The answer comes within `deadline_s`
-    seconds, give or take the start of a process; on a host without the library at once.
+    seconds, give or take the start of a process. GPUs that did not answer by then are there, ill, beside those that did.
     """
-    try:
-        ctypes.CDLL(library or _LIBRARY)
-    except OSError as error:
-        return _none(problems.unloadable(library, str(error)) if library else problems.sentence("LibraryNotFound"))
-    return _ask([sys.executable, "-P", "-m", "labctl.gpus.nvml", library or ""], deadline_s)
+    from labctl.gpus import answers, driver, kernel_log
+
+    process = driver.start(library)
+    log = kernel_log.read()  # meanwhile
+    return answers.inventory(driver.finish(process, deadline_s), library, log or "")
 
 
-def _none(problem: str) -> Inventory:
-    return Inventory(source=_SOURCE, problem=problem)
+def accounting(library: str | None = None, *, deadline_s: float = DEADLINE_S) -> list[Accounted]:
+    """What processes used of the GPUs, those that ended included; never raises.
+
+    Empty where the driver keeps no account: `sudo nvidia-smi --accounting-mode=1` begins it, and it forgets all of it
+    when it is unloaded, which happens between jobs unless the persistence daemon runs. MIG slices are not accounted.
+    """
+    from labctl.gpus import accounting, driver
+
+    return accounting.of_answer(driver.finish(driver.start(library, "--accounting"), deadline_s))
 
 
-def _ask(command: list[str], deadline_s: float) -> Inventory:
-    from pydantic import TypeAdapter
-
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/"
-    )
-    try:
-        answer, _ = process.communicate(timeout=deadline_s)
-    except subprocess.TimeoutExpired:
-        return _none(problems.hangs(deadline_s))
-    finally:
-        _end(process)
-    if process.returncode != 0:
-        return _none(problems.crashed(process.returncode))
-    # a driver library may print on its own before the answer
-    return TypeAdapter(Inventory).validate_json(answer.splitlines()[-1])
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """A process inside a wedged driver ends when the driver lets go of it, so it is not waited for long."""
-    process.kill()
-    if process.stdout:
-        process.stdout.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=1)
-
-
-class _Device:
+class Device:
     """NVML's functions by name, for one device. What the driver does not say is None; `errors` keeps why."""
 
     def __init__(self, bindings: ModuleType) -> None:
@@ -89,8 +70,9 @@ class _Device:
             return getattr(nvml, function)(*arguments)
         except nvml.NVMLError as error:
             self.errors.add(_name(error))
-        except (nvml.NVMLLibraryMismatchError, AttributeError, UnicodeDecodeError):
-            # bindings newer or older than the driver; a name that is not UTF-8
+        except nvml.NVMLLibraryMismatchError:  # no NVMLError: bindings newer than the driver
+            self.errors.add("LibraryMismatch")
+        except (AttributeError, UnicodeDecodeError):  # bindings without the function; a name that is not UTF-8
             self.errors.add("FunctionNotFound")
         return None
 
@@ -100,141 +82,105 @@ class _Device:
         return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def _read(library: str | None) -> Inventory:
+def main() -> None:
+    """The process that asks. It ends at once: nothing of what the bindings hold is taken apart one by one."""
+    threading.excepthook = _broke
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)  # not to hang on where whoever asks was killed
+    os._exit(_main(sys.argv[1:]))
+
+
+def _main(arguments: list[str]) -> int:
+    accounts = "--accounting" in arguments
+    library = next((argument for argument in arguments if not argument.startswith("--")), None)
+    try:
+        loaded = ctypes.CDLL(library or _LIBRARY)
+    except OSError as error:
+        return _tell({"system": {"error": "LibraryNotFound", "why": str(error)}})
+    nvml = _bindings(loaded)
+    device = Device(nvml)
+    device.ask("nvmlInitWithFlags", nvml.NVML_INIT_FLAG_NO_GPUS)
+    if device.errors:
+        nvml_version = Device(nvml).text("nvmlSystemGetNVMLVersion")  # answers without a successful nvmlInit
+        return _tell({"system": {"error": device.errors.pop(), "nvml": nvml_version}})
+    return _accounts(nvml) if accounts else _inventory(nvml)
+
+
+def _bindings(library: ctypes.CDLL) -> ModuleType:
+    # the bindings import find_library from it and never call it; it would load subprocess and tempfile, which is a
+    # third of this process's time
+    search = type(sys)("ctypes.util")
+    search.find_library = lambda _: None  # type: ignore[attr-defined]
+    sys.modules.setdefault("ctypes.util", search)
     import pynvml
 
-    if library:
-        pynvml.nvmlLib = ctypes.CDLL(library)
-    try:
-        pynvml.nvmlInitWithFlags(pynvml.NVML_INIT_FLAG_NO_GPUS)
-    except pynvml.NVMLError as error:
-        return _none(_problem(pynvml, _name(error)))
-    try:
-        return _found(pynvml)
-    finally:
-        with contextlib.suppress(pynvml.NVMLError):
-            pynvml.nvmlShutdown()
+    pynvml.nvmlLib = library
+    return pynvml  # type: ignore[no-any-return]
 
 
-def _name(error: Exception) -> str:
-    return type(error).__name__.removeprefix("NVMLError_")
+def _name(error: Any) -> str:
+    name = type(error).__name__
+    return name.removeprefix("NVMLError_") if name != "NVMLError" else f"error {error.value}"
 
 
-def _problem(nvml: ModuleType, error: str) -> str:
-    library = _Device(nvml).text("nvmlSystemGetNVMLVersion")  # answers without a successful nvmlInit
-    with contextlib.suppress(OSError):
-        return problems.sentence(error, library=library, kernel=_KERNEL_MODULE_VERSION.read_text().strip())
-    return problems.sentence(error, library=library)
+_printing = threading.Lock()
 
 
-def _found(nvml: ModuleType) -> Inventory:
-    system = _Device(nvml)
+def _tell(answer: dict[str, Any]) -> int:
+    """One line. The empty one before it ends whatever a driver library printed on its own."""
+    with _printing:
+        sys.stdout.write("\n" + json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _inventory(nvml: ModuleType) -> int:
+    system = Device(nvml)
     count = system.ask("nvmlDeviceGetCount")
-    cuda = system.ask("nvmlSystemGetCudaDriverVersion")
-    problem = None
-    if not count:
-        problem = problems.sentence("NoGpu") if count == 0 else _problem(nvml, next(iter(system.errors)))
-    return Inventory(
-        source=_SOURCE,
-        gpus=tuple(_gpu(_Device(nvml), index) for index in range(count or 0)),
-        driver=system.text("nvmlSystemGetDriverVersion"),
-        cuda=f"{cuda // 1000}.{cuda % 1000 // 10}" if cuda else None,
-        problem=problem,
-    )
+    answer = {
+        "driver": system.text("nvmlSystemGetDriverVersion"),
+        "cuda": system.ask("nvmlSystemGetCudaDriverVersion"),
+        "nvml": system.text("nvmlSystemGetNVMLVersion"),
+        "count": count,
+        "error": next(iter(sorted(system.errors))) if count is None else None,
+    }
+    _tell({"system": answer})
+    handles: dict[int, Any] = {}
+    threads = [threading.Thread(target=_gpu, args=(nvml, index, handles), daemon=True) for index in range(count or 0)]
+    for thread in threads:
+        thread.start()
+        thread.join(_PATIENCE_S)
+    for thread in threads:
+        thread.join()
+    return _tell({"links": topology.links(nvml, handles)})
 
 
-def _gpu(device: _Device, index: int) -> Gpu:
+def _gpu(nvml: ModuleType, index: int, handles: dict[int, Any]) -> None:
+    """In a thread of its own: where one GPU hangs or is slow to open, the others are read all the same."""
+    device = Device(nvml)
     handle = device.ask("nvmlDeviceGetHandleByIndex", index)
     if handle is None:
-        health = judge(Readings(opened=False, errors=frozenset(device.errors)))
-        return Gpu(index=index, uuid="", name="a GPU that cannot be opened", health=health)
-    name = device.text("nvmlDeviceGetName", handle) or "a GPU without a name"
-    integrated = any(chip in name.upper().split() for chip in _INTEGRATED)
-    total_mib, free_mib = _memory(device, handle, integrated)
-    capability = device.ask("nvmlDeviceGetCudaComputeCapability", handle)
-    mig_mode = device.ask("nvmlDeviceGetMigMode", handle)
-    return Gpu(
-        index=index,
-        uuid=device.text("nvmlDeviceGetUUID", handle) or "",
-        name=name,
-        memory_total_mib=total_mib,
-        memory_free_mib=free_mib,
-        compute_capability=f"{capability[0]}.{capability[1]}" if capability else None,
-        integrated=integrated,
-        mig_enabled=bool(mig_mode and mig_mode[0]),
-        mig=_slices(device, handle) if mig_mode and mig_mode[0] else (),
-        processes=_processes(device, handle),
-        health=judge(_readings(device, handle)),
-    )
+        _tell({"gpu": {"index": index, "opened": False, "errors": sorted(device.errors), "read": True}})
+        return
+    handles[index] = handle
+    _tell({"gpu": {"index": index, **figures.identity(device, handle)}})
+    answer = figures.figures(device, handle)
+    _tell({"gpu": {"index": index, **answer, "errors": sorted(device.errors), "read": True}})
 
 
-def _memory(device: _Device, handle: Any, integrated: bool = False) -> tuple[int | None, int | None]:
-    """Total and free MiB. Version 2 counts what the driver reserves apart, so that `free` is what a process can get."""
-    memory = device.ask("nvmlDeviceGetMemoryInfo", handle, getattr(device.bindings, "nvmlMemory_v2", None))
-    if memory is None and "FunctionNotFound" in device.errors:
-        memory = device.ask("nvmlDeviceGetMemoryInfo", handle)
-    if memory is not None:
-        return memory.total // _MIB, memory.free // _MIB
-    if integrated:  # it shares the machine's memory and NVML answers "not supported"
-        machine = psutil.virtual_memory()
-        return machine.total // _MIB, machine.available // _MIB
-    return None, None
+def _accounts(nvml: ModuleType) -> int:
+    for index in range(Device(nvml).ask("nvmlDeviceGetCount") or 0):
+        device = Device(nvml)
+        handle = device.ask("nvmlDeviceGetHandleByIndex", index)
+        uuid = device.text("nvmlDeviceGetUUID", handle) if handle is not None else None
+        if uuid and device.ask("nvmlDeviceGetAccountingMode", handle):
+            _tell({"accounted": figures.accounted(device, handle), "uuid": uuid})
+    return 0
 
 
-def _slices(device: _Device, handle: Any) -> tuple[MigInstance, ...]:
-    count = device.ask("nvmlDeviceGetMaxMigDeviceCount", handle) or 0
-    # an asker for each slot: an empty slot answers "not found", which says nothing about the GPU
-    found = (_slice(_Device(device.bindings), handle, index) for index in range(count))
-    return tuple(part for part in found if part is not None)
-
-
-def _slice(slot: _Device, gpu: Any, index: int) -> MigInstance | None:
-    handle = slot.ask("nvmlDeviceGetMigDeviceHandleByIndex", gpu, index)
-    if handle is None:
-        return None
-    total_mib, free_mib = _memory(slot, handle)
-    _, _, profile = (slot.text("nvmlDeviceGetName", handle) or "").partition(" MIG ")
-    return MigInstance(
-        uuid=slot.text("nvmlDeviceGetUUID", handle) or "",
-        profile=profile or None,
-        memory_total_mib=total_mib,
-        memory_free_mib=free_mib,
-    )
-
-
-def _processes(device: _Device, handle: Any) -> tuple[GpuProcess, ...]:
-    found = device.ask("nvmlDeviceGetComputeRunningProcesses", handle)
-    if found is None:  # drivers before 510 have the second version of the call only
-        found = device.ask("nvmlDeviceGetComputeRunningProcesses_v2", handle) or []
-    return tuple(holder(item.pid, item.usedGpuMemory) for item in found)
-
-
-def _readings(device: _Device, handle: Any) -> Readings:
-    nvml = device.bindings
-    pages = device.ask("nvmlDeviceGetRetiredPagesPendingStatus", handle)
-    kinds = (nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC)
-    return Readings(
-        recovery_action=_field(device, handle, nvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION),
-        remapped_rows=device.ask("nvmlDeviceGetRemappedRows", handle),
-        retired_pages_pending=None if pages is None else bool(pages),
-        clocks_event_reasons=device.ask("nvmlDeviceGetCurrentClocksEventReasons", handle),
-        ecc_uncorrected=device.ask("nvmlDeviceGetTotalEccErrors", handle, *kinds),
-        fabric=_fabric(device, handle),
-        errors=frozenset(device.errors),
-    )
-
-
-def _field(device: _Device, handle: Any, field: int) -> int | None:
-    values = device.ask("nvmlDeviceGetFieldValues", handle, [field])
-    known = values is not None and values[0].nvmlReturn == 0
-    return int(values[0].value.uiVal) if known else None
-
-
-def _fabric(device: _Device, handle: Any) -> tuple[int, int] | None:
-    info = device.bindings.c_nvmlGpuFabricInfo_v2_t()
-    answered = device.ask("nvmlDeviceGetGpuFabricInfoV", handle, ctypes.byref(info)) is not None
-    return (info.state, info.status) if answered else None
+def _broke(hook: threading.ExceptHookArgs) -> None:
+    sys.__excepthook__(hook.exc_type, hook.exc_value or hook.exc_type(), hook.exc_traceback)
+    os._exit(_BROKEN)
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n" + json.dumps(asdict(_read(sys.argv[1] or None))) + "\n")
+    main()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl.disk import read_json
 from labctl.errors import EngineError, PreflightError
 
 if TYPE_CHECKING:
@@ -23,16 +25,21 @@ TIMEOUT_S = 120
 CONNECTIONS = 32
 """As many calls may be under way at once; the SDK's default of 10 makes threads wait for each other."""
 _SYSTEM_SOCKET = Path("/var/run/docker.sock")
+CDI_KIND = "nvidia.com/gpu"
 _START = "start it: `sudo systemctl start docker`; `docker info` must answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What an engine says of itself. `cdi`: whether it knows NVIDIA's GPUs as CDI devices; None when it cannot tell."""
+    """What an engine says of itself.
+
+    `cdi`: what it knows of NVIDIA's GPUs as CDI devices, by the names behind `nvidia.com/gpu=`; `runtimes`: the names of
+    its OCI runtimes, the default one's among them. None where it cannot tell. `kernel` is that of the machine it runs on.
+    """
 
     rootless: bool
     userns_remap: bool
-    cdi: bool | None
+    cdi: frozenset[str] | None
     cgroup_version: str
     memory_limit: bool
     cpu_limit: bool
@@ -42,6 +49,8 @@ class EngineInfo:
     root_dir: str
     server_version: str
     api_version: str
+    runtimes: frozenset[str] | None = None
+    kernel: str = ""
 
 
 def connect(settings: Settings) -> DockerClient:
@@ -68,7 +77,7 @@ def engine_info(client: DockerClient) -> EngineInfo:
     return EngineInfo(
         rootless="name=rootless" in security,
         userns_remap="name=userns" in security,
-        cdi=_knows_gpus(info),
+        cdi=_cdi_gpus(info),
         cgroup_version=str(info.get("CgroupVersion", "1")),
         memory_limit=bool(info.get("MemoryLimit")),
         cpu_limit=bool(info.get("CpuCfsQuota")),
@@ -78,6 +87,8 @@ def engine_info(client: DockerClient) -> EngineInfo:
         root_dir=str(info.get("DockerRootDir", "")),
         server_version=str(info.get("ServerVersion", "")),
         api_version=str(version.get("ApiVersion", "")),
+        runtimes=frozenset([*info["Runtimes"], str(info.get("DefaultRuntime", ""))]) if "Runtimes" in info else None,
+        kernel=str(info.get("KernelVersion", "")),
     )
 
 
@@ -123,13 +134,11 @@ def engine_errors() -> Iterator[None]:
 
 def _socket(settings: Settings) -> str:
     if settings.docker_host:
-        scheme, found, path = settings.docker_host.partition("://")
-        if found and scheme == "unix" and path:
-            return path
-        raise PreflightError(
-            f"DOCKER_HOST is {settings.docker_host!r}, and an engine on another machine cannot mount this one's workspaces",
-            "unset DOCKER_HOST, or give a socket of this machine: export DOCKER_HOST=unix:///var/run/docker.sock",
-        )
+        return _here(settings.docker_host, "DOCKER_HOST is", "unset DOCKER_HOST, or")
+    context = _context()
+    if context:
+        name, host = context
+        return _here(host, f"Docker's context {name!r} leads to", "`docker context use default`, or")
     places = [_SYSTEM_SOCKET, *_rootless_sockets()]
     found_here = next((place for place in places if place.exists()), None)
     if found_here is None:
@@ -141,18 +150,56 @@ def _socket(settings: Settings) -> str:
     return str(found_here)
 
 
+def _here(host: str, origin: str, way_out: str) -> str:
+    """The path of a socket of this machine. Raises PreflightError for anything else."""
+    scheme, found, path = host.partition("://")
+    if found and scheme == "unix" and path:
+        return path
+    raise PreflightError(
+        f"{origin} {host!r}, and an engine on another machine cannot mount this one's workspaces",
+        f"{way_out} give a socket of this machine: export DOCKER_HOST=unix:///var/run/docker.sock",
+    )
+
+
+def _context() -> tuple[str, str] | None:
+    """The context that Docker's own commands would use, and its address; None for the default one.
+
+    Where it is kept: `contexts/meta/<sha256 of its name>/meta.json` (docker/cli, cli/context/store).
+    """
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    name = os.environ.get("DOCKER_CONTEXT") or str(read_json(folder / "config.json").get("currentContext") or "")
+    if name in ("", "default"):
+        return None
+    kept = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    host = read_json(kept).get("Endpoints", {}).get("docker", {}).get("Host", "")
+    return name, str(host)
+
+
 def _rootless_sockets() -> list[Path]:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return [Path(runtime) / "docker.sock"] if runtime else []
 
 
-def _knows_gpus(info: dict[str, Any]) -> bool | None:
+def _cdi_gpus(info: Mapping[str, Any]) -> frozenset[str] | None:
     """From API 1.50 on the devices are listed; before that, only the folders that describe them, which are this host's."""
     if isinstance(info.get("DiscoveredDevices"), list):
-        return any(str(device.get("ID", "")).startswith("nvidia.com/gpu=") for device in info["DiscoveredDevices"])
+        ids = [str(device.get("ID", "")) for device in info["DiscoveredDevices"]]
+        return frozenset(id.removeprefix(f"{CDI_KIND}=") for id in ids if id.startswith(f"{CDI_KIND}="))
     if "CDISpecDirs" not in info:
         return None
-    return any(True for folder in info["CDISpecDirs"] or [] for _ in Path(folder).glob("*nvidia*"))
+    files = [file for folder in info["CDISpecDirs"] or [] for file in Path(folder).glob("*nvidia*")]
+    return frozenset(name for file in files for name in _described(file))
+
+
+def _described(file: Path) -> list[str]:
+    """The GPUs of one CDI description; none of one that cannot be read, which the engine could not either."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(file.read_text())
+        return [str(device["name"]) for device in values["devices"]] if values["kind"] == CDI_KIND else []
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return []
 
 
 def _translated(error: Exception) -> EngineError | None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from labctl.checks import Check
 from labctl.checks.base import END, Duration, EnvironmentName, Model, NonEmpty
+from labctl.gpus.need import GIVES, MEANS, Isolation, Sharing, modes
 from labctl.units import parse_size_mib
 
 ID_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*" + END
@@ -38,7 +39,6 @@ SizeMib = Annotated[
     BeforeValidator(parse_size_mib),
     WithJsonSchema({"anyOf": [{"type": "string", "examples": ["512MiB", "4GiB"]}, {"type": "integer", "minimum": 0}]}),
 ]
-Sharing = Literal["exclusive", "mig", "mps", "timeslice", "any"]
 
 
 def _absolute(text: str) -> str:
@@ -62,6 +62,20 @@ class GpuNeed(Model):
     compute_capability: str | None = Field(default=None, pattern=r"^(>=|==)?\d+\.\d+" + END)
     """For example ">=8.0"."""
     sharing: Sharing = "exclusive"
+    """`any` takes whatever gives the isolation that is insisted on."""
+    isolation: Isolation = "none"
+    """What must be kept apart from others on the GPU: `hard` memory and faults, `soft` memory, `none` nothing."""
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> GpuNeed:
+        if not modes(self.sharing, self.isolation):
+            gives = "; ".join(f"{mode} gives {GIVES[mode]} ({MEANS[mode]})" for mode in GIVES)
+            raise ValueError(f"sharing {self.sharing!r} cannot give isolation {self.isolation!r}: {gives}")
+        if self.sharing == "mig" and self.count > 1:
+            raise ValueError("a CUDA program can use one MIG slice only; ask for `count: 1`, or for another sharing")
+        if self.sharing in ("mps", "timeslice") and not self.memory:
+            raise ValueError(f"sharing {self.sharing!r} gives a share of a GPU's memory; say how much: `memory: 12GiB`")
+        return self
 
 
 class Profile(Model):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from labctl.progress import Progress
 
 if TYPE_CHECKING:  # the models behind these cost 0.3 s to load, which a second `up` and `status` need not pay
-    from labctl.gpus.inventory import Inventory
+    from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
     from labctl.target import Target
@@ -111,8 +111,29 @@ class Runtime(Protocol):
         """Run `command` with this process's terminal, in the workspace or in a service; its exit code."""
         ...
 
+    def run(self, handle: Handle, command: Sequence[str], gpus: Sequence[HeldGpu]) -> int:
+        """Run `command` as `exec` does in the workspace, with `gpus` for as long as it runs; its exit code.
+
+        Nothing of it is left when this returns, or when the process that called it has died.
+        """
+        ...
+
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         """An interactive shell on this process's terminal, in the workspace or in a service; its exit code."""
+        ...
+
+    def requests(self, handle: Handle) -> str:
+        """Another text whenever somebody has made a request to the session's services since the last time; "" is none.
+
+        What the session's own parts and labctl's health checks ask does not count.
+        """
+        ...
+
+    def withdraw_gpus(self, handle: Handle, progress: Progress) -> Handle:
+        """End what uses the session's GPUs and leave the rest running: services without a GPU, workspace, files.
+
+        The new handle; the session's next `up` starts again what was ended. Withdrawing twice does nothing more.
+        """
         ...
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:

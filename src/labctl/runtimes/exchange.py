@@ -9,12 +9,15 @@ import http.client
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from labctl.target import Request, Response
 
 LOOPBACK = "127.0.0.1"
+PROBE_ADDRESS = "127.76.67.1"
+"""Where health checks come from, so that they can be told from requests: on Linux all of 127.0.0.0/8 is this host."""
 
 
 class NoAnswer(Exception):
@@ -40,9 +43,10 @@ def exchange(
     body: bytes | None = None,
     timeout_s: float,
     max_bytes: int,
+    source: str | None = None,
 ) -> Answer:
-    """The answer. `timeout_s` bounds connection, headers and body together. Raises NoAnswer."""
-    connection = _Connection(port, timeout_s)
+    """The answer. `timeout_s` bounds connection, headers and body together; `source` is our own address. Raises NoAnswer."""
+    connection = _Connection(port, timeout_s, source)
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
@@ -82,12 +86,22 @@ def answer(port: int, request: Request) -> Response:
     )
 
 
-def connects(port: int, timeout_s: float) -> None:
+def connects(port: int, timeout_s: float, source: str | None = None) -> None:
     """Return when something accepts connections on the port. Raises NoAnswer."""
     try:
-        socket.create_connection((LOOPBACK, port), timeout=timeout_s).close()
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.settimeout(timeout_s)
+            _come_from(probe, source)
+            probe.connect((LOOPBACK, port))
     except OSError as error:
         raise NoAnswer(f"nothing accepts connections on port {port}") from error
+
+
+def _come_from(client: socket.socket, source: str | None) -> None:
+    """Where a system has but one loopback address, it stays that."""
+    if source is not None:
+        with suppress(OSError):
+            client.bind((source, 0))
 
 
 def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
@@ -102,8 +116,9 @@ def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, port: int, timeout_s: float) -> None:
+    def __init__(self, port: int, timeout_s: float, source: str | None) -> None:
         super().__init__(LOOPBACK, port)
+        self._source = source
         self._deadline = time.monotonic() + timeout_s
 
     def connect(self) -> None:
@@ -111,6 +126,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.deadline = self._deadline
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(self.sock.left())
+        _come_from(self.sock, self._source)
         self.sock.connect((self.host, self.port))
 
 

@@ -5,30 +5,27 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from labctl.disk import nearest
 from labctl.errors import LabctlError
 from labctl.labs import catalog
 from labctl.sessions.context import Context
+from labctl.sessions.finding import Finding
+from labctl.sessions.gpu_findings import gpu_findings, in_containers, inventory_of
 from labctl.units import format_mib
+
+if TYPE_CHECKING:
+    from labctl.gpus.inventory import Inventory
+    from labctl.images.engine import EngineInfo
 
 MIN_DISK_MIB = 8 * 1024
 MIN_MEMORY_MIB = 4 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """`ok` is None for something that is only good to have."""
-
-    name: str
-    ok: bool | None
-    detail: str
-    remedy: str = ""
-
-
 def examine(ctx: Context) -> list[Finding]:
     """What was found on this machine, necessary things first. Never raises for what is missing: that is a finding."""
+    gpus = inventory_of(ctx)
     return [
         _python(),
         _uv(),
@@ -37,8 +34,8 @@ def examine(ctx: Context) -> list[Finding]:
         _memory(),
         _database(ctx),
         _labs(ctx),
-        _gpu(ctx),
-        _engine(ctx),
+        *gpu_findings(gpus),
+        *_engine(ctx, gpus),
         _compiler(),
     ]
 
@@ -118,21 +115,7 @@ def _labs(ctx: Context) -> Finding:
     )
 
 
-def _gpu(ctx: Context) -> Finding:
-    try:
-        inventory = ctx.runtime(ctx.settings.runtime).gpus()
-    except LabctlError as error:
-        return Finding(name="GPU", ok=False, detail=error.what, remedy=error.hint)
-    if not inventory.gpus:
-        return Finding(
-            name="GPU", ok=None, detail=inventory.problem or "none", remedy="labs run with --profile cpu meanwhile"
-        )
-    names = ", ".join(gpu.name for gpu in inventory.gpus)
-    ill = [reason for gpu in inventory.gpus for reason in gpu.health.reasons]
-    return Finding(name="GPU", ok=not ill, detail=names, remedy="; ".join(ill))
-
-
-def _engine(ctx: Context) -> Finding:
+def _engine(ctx: Context, gpus: Inventory | LabctlError) -> list[Finding]:
     """A Docker engine is needed only by who uses it."""
     from labctl.images.engine import connect, engine_info
 
@@ -140,7 +123,11 @@ def _engine(ctx: Context) -> Finding:
     try:
         info = engine_info(connect(ctx.settings))
     except LabctlError as error:
-        return Finding(name="Docker", ok=False if is_wanted else None, detail=error.what, remedy=error.hint)
+        return [Finding(name="Docker", ok=False if is_wanted else None, detail=error.what, remedy=error.hint)]
+    return [_docker(info), *in_containers(gpus, info, is_wanted=is_wanted)]
+
+
+def _docker(info: EngineInfo) -> Finding:
     mode = "rootless" if info.rootless else "user namespaces" if info.userns_remap else "root"
     detail = f"engine {info.server_version} (API {info.api_version}), {mode}, cgroup v{info.cgroup_version}"
     if not info.memory_limit:

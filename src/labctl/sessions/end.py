@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import LabctlError, NotFoundError
 from labctl.sessions import workspace as workspaces
+from labctl.sessions.collected import Collected
 from labctl.sessions.context import Context
 from labctl.store.lock import is_locked, session_lock
 from labctl.store.records import Session, SessionState
@@ -19,14 +20,7 @@ if TYPE_CHECKING:
     from labctl.progress import Progress
     from labctl.runtimes.base import Runtime
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
-    """One thing `gc` ended, or would end; `problem` is why it could not."""
-
-    session: str
-    why: str
-    problem: str = ""
+__all__ = ["Collected", "down", "extend", "gc"]
 
 
 def extend(ctx: Context, session: Session, more_s: float) -> Session:
@@ -62,15 +56,27 @@ def down(
 
 
 def gc(ctx: Context, progress: Progress, *, dry_run: bool = False) -> list[Collected]:
-    """End every expired session, finish every interrupted `down`, and remove what no session owns. Workspaces stay."""
-    return [*_ending(ctx, progress, dry_run=dry_run), *_orphans(ctx, progress, dry_run=dry_run)]
+    """End every expired session, finish every interrupted `down`, remove what no session owns, and take back the GPUs that
+    nobody uses. Workspaces stay.
+    """
+    from labctl.sessions.activity import observe_all
+    from labctl.sessions.reclaim import reclaim
+
+    ended = [*_ending(ctx, progress, dry_run=dry_run), *_orphans(ctx, progress, dry_run=dry_run)]
+    observe_all(ctx)
+    named = {each.session for each in ended}  # what a dry run would end has its GPUs still
+    return [*ended, *(each for each in reclaim(ctx, progress, dry_run=dry_run) if each.session not in named)]
 
 
 def _end(ctx: Context, session: Session, progress: Progress) -> Session:
     """The session, ended. The caller holds its lock."""
     ctx.store.set_state(session, SessionState.STOPPING)
     ctx.runtime(session.runtime).down(session.handle or {"session": session.id}, progress)
-    return ctx.store.put(replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail=""))
+    ended = ctx.store.put(replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail=""))
+    with ctx.store.allocating() as table:
+        table.release(session.id, ctx.now(), "ended")
+        table.leave(session.id)
+    return ended
 
 
 def _ending(ctx: Context, progress: Progress, *, dry_run: bool) -> list[Collected]:

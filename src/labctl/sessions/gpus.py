@@ -1,62 +1,251 @@
-"""Which size of the lab runs, and on which GPUs."""
+"""How a session gets its GPUs: inventory, choice and record in one transaction; and the queue of those who wait."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
-from labctl.errors import PreflightError, UsageError
-from labctl.gpus.fit import Need, choose
-from labctl.gpus.inventory import Allocation, HeldGpu, Inventory
+from labctl.errors import PreflightError
+from labctl.gpus.allocation import Pool, refusal
+from labctl.gpus.inventory import Allocation, HeldGpu, Holding, Inventory
+from labctl.gpus.need import Need
+from labctl.progress import Progress, Step
+from labctl.sessions.claims import Claim, Refused, abandoned
 from labctl.sessions.context import Context
-from labctl.store.records import Session
+from labctl.sessions.queue import still_waits
+from labctl.store.records import Held, Session, Waiting
 
 if TYPE_CHECKING:
-    from labctl.labs.lab import Lab
-    from labctl.labs.spec import GpuNeed
-    from labctl.plan import ProfileName
     from labctl.runtimes.base import Runtime
+    from labctl.store.allocations import Allocations
+
+POLL_S = 1.0
+AGAIN_S = 10.0
+"""A waiting `up` asks again after so long at the latest: a GPU may have become free in other ways than by a release."""
+LOOK_AROUND_S = 30.0
+"""So often a waiting `up` looks for GPUs that can be taken back."""
 
 
-HELD_ALONE = ("exclusive", "mig")
+def ask(
+    ctx: Context,
+    runtime: Runtime,
+    claim: Claim,
+    progress: Progress,
+    *,
+    wait: bool = False,
+    priority: int = 0,
+    record: bool = True,
+) -> Allocation | Refused:
+    """What the claim gets: what it holds already as long as that is well, else free GPUs that fit; recorded at once.
 
-
-def allocate(
-    ctx: Context, lab: Lab, runtime: Runtime, wanted: str | None, *, held_by: Session | None
-) -> tuple[ProfileName, Allocation | None]:
-    """The profile, and the GPUs it gets: those the session already holds, else free ones that fit.
-
-    Without `wanted`: gpu when a GPU fits, else cpu. Raises PreflightError when `wanted` is gpu and none fits.
+    Idle and abandoned GPUs are taken back before it is refused. With `wait` it stands in line for GPUs that could come:
+    in the order of coming, a higher `priority` first; who dies there leaves the line. Without `record` nothing is written.
     """
-    profiles = lab.spec.profiles
-    if wanted is not None and wanted not in profiles:
-        raise UsageError(f"{lab.id} has no profile {wanted!r}", f"it has: {', '.join(profiles)}")
-    if wanted == "cpu" or "gpu" not in profiles:
-        return "cpu", None
-    need = profiles["gpu"].gpu
-    if need is None:
-        return "gpu", None
-    if held_by and held_by.gpus and held_by.profile == "gpu":
-        return "gpu", Allocation(gpus=tuple(HeldGpu(**dict(gpu)) for gpu in held_by.gpus))
-    chosen = _choose(ctx, runtime.gpus(), need)
-    if isinstance(chosen, Allocation):
-        return "gpu", chosen
-    if wanted is None and "cpu" in profiles:
-        return "cpu", None
-    other = "run the small size: --profile cpu; " if "cpu" in profiles else ""
-    raise PreflightError(f"no GPU fits {lab.id}: {chosen}", f"{other}`labctl gpu list` shows every GPU and why not")
+    inventory = runtime.gpus()
+    found = _attempt(ctx, inventory, claim, record=record)
+    if isinstance(found, Refused) and record and _held_here(ctx, inventory):
+        _look_around(ctx, inventory)
+        found = _attempt(ctx, runtime.gpus(), claim)
+    if isinstance(found, Allocation) or not (wait and record and found.could_come):
+        return found
+    try:
+        return _stand_in_line(ctx, runtime, claim, progress, priority)
+    finally:
+        with ctx.store.allocating() as table:
+            table.leave(claim.key)
 
 
-def _choose(ctx: Context, inventory: Inventory, need: GpuNeed) -> Allocation | str:
-    held = {
-        str(gpu["uuid"])
-        for session in ctx.store.sessions(live=True)
-        for gpu in session.gpus
-        if gpu["sharing"] in HELD_ALONE
-    }
-    asked = Need(
-        count=need.count,
-        memory_mib=need.memory,
-        compute_capability=need.compute_capability,
-        sharing=need.sharing,
+def grant(
+    ctx: Context, runtime: Runtime, claim: Claim, progress: Progress, *, wait: bool = False, priority: int = 0
+) -> Allocation:
+    """As `ask`. Raises PreflightError when there are none to be had."""
+    found = ask(ctx, runtime, claim, progress, wait=wait, priority=priority)
+    if isinstance(found, Refused):
+        raise refused(claim, found)
+    return found
+
+
+def refused(claim: Claim, why: Refused, *, also: str = "") -> PreflightError:
+    """The error for GPUs that could not be had; `also` is another way out."""
+    ahead = "1 session waits" if why.ahead == 1 else f"{why.ahead} sessions wait"
+    line = f"\n  {ahead} in line already" if why.ahead else ""
+    wait = "`--wait` stands in line for one; " if why.could_come else ""
+    return PreflightError(
+        f"no GPU fits {claim.lab}: {why.why}{line}", f"{wait}{also}`labctl gpu list` shows every GPU and why not"
     )
-    return choose(inventory, asked, held)
+
+
+def could_ever(inventory: Inventory, need: Need) -> bool:
+    """Whether the GPUs that are here would do if nobody else used them."""
+    empty = tuple(
+        replace(
+            gpu,
+            processes=(),
+            memory_free_mib=gpu.memory_total_mib,
+            mig=tuple(replace(part, processes=(), memory_free_mib=part.memory_total_mib) for part in gpu.mig),
+        )
+        for gpu in inventory.gpus
+    )
+    return Pool(replace(inventory, gpus=empty)).take(need) is not None
+
+
+def give_back(ctx: Context, session: str, why: str) -> None:
+    """End what the session holds itself; nothing happens when that is nothing."""
+    with ctx.store.allocating() as table:
+        table.release(session, ctx.now(), why, purpose="session")
+
+
+def holdings(held: list[Held], sessions: list[Session]) -> list[Holding]:
+    """What is held, with the time until which it may last."""
+    until = {session.id: session.expires_at for session in sessions}
+    return [
+        Holding(session=each.session, lab=each.lab, learner=each.learner, gpu=gpu(each), until=until.get(each.session))
+        for each in held
+    ]
+
+
+def gpu(held: Held) -> HeldGpu:
+    return HeldGpu(
+        uuid=held.uuid,
+        name=held.name,
+        memory_mib=held.memory_mib,
+        sharing=held.sharing,  # type: ignore[arg-type]  # written by us from a HeldGpu
+        total_mib=held.total_mib,
+    )
+
+
+def _attempt(ctx: Context, inventory: Inventory, claim: Claim, *, record: bool = True) -> Allocation | Refused:
+    """One transaction: nobody else's choice comes between reading and recording."""
+    if not inventory.gpus:
+        return Refused(why=inventory.problem or f"{inventory.source} knows no GPU")
+    with _table(ctx, record=record) as table:
+        mine = (claim.session, claim.purpose)
+        for session, purpose in abandoned(ctx, [each for each in table.held() if (each.session, each.purpose) != mine]):
+            table.release(session, ctx.now(), "its labctl died", purpose=purpose)
+        held = table.held()
+        own = [each for each in held if each.session == claim.session and each.purpose == claim.purpose]
+        if own and _still_well(inventory, own):
+            return Allocation(gpus=tuple(gpu(each) for each in own))
+        if own:
+            table.release(claim.session, ctx.now(), "its GPU is gone or unwell", purpose=claim.purpose)
+        others = [each for each in held if each not in own]
+        pool = Pool(inventory, holdings(others, ctx.store.sessions(live=True)))
+        queue = [each for each in table.waiting() if each.session == claim.key or still_waits(ctx, each)]
+        ahead = _ahead(queue, claim)
+        for each in ahead:
+            pool.reserve(Need(**each.need), each.session)
+        allocation = pool.take(claim.need, claim.key)
+        if allocation is None:
+            why, could_come = refusal(pool, claim.need), could_ever(inventory, claim.need)
+            return Refused(why=why, could_come=could_come, ahead=len(ahead), waiting=len(queue))
+        table.take([_held(ctx, claim, each) for each in allocation.gpus])
+        table.leave(claim.key)
+        return allocation
+
+
+class _Rollback(Exception):
+    """Leaves a transaction without a trace."""
+
+
+@contextmanager
+def _table(ctx: Context, *, record: bool) -> Iterator[Allocations]:
+    if record:
+        with ctx.store.allocating() as table:
+            yield table
+        return
+    try:
+        with ctx.store.allocating() as table:
+            yield table
+            raise _Rollback
+    except _Rollback:
+        return
+
+
+def _still_well(inventory: Inventory, own: list[Held]) -> bool:
+    well = {uuid for gpu in inventory.gpus if gpu.health.ok for uuid in (gpu.uuid, *(part.uuid for part in gpu.mig))}
+    return all(each.uuid in well for each in own)
+
+
+def _ahead(queue: list[Waiting], claim: Claim) -> list[Waiting]:
+    """Who comes before the claim: everybody who waits, when it does not wait itself."""
+    names = [each.session for each in queue]
+    return queue[: names.index(claim.key)] if claim.key in names else queue
+
+
+def _held(ctx: Context, claim: Claim, gpu: HeldGpu) -> Held:
+    return Held(
+        session=claim.session,
+        lab=claim.lab,
+        learner=claim.learner,
+        purpose=claim.purpose,
+        uuid=gpu.uuid,
+        name=gpu.name,
+        sharing=gpu.sharing,
+        memory_mib=gpu.memory_mib,
+        total_mib=gpu.total_mib,
+        since=ctx.now(),
+    )
+
+
+def _held_here(ctx: Context, inventory: Inventory) -> bool:
+    here = {uuid for gpu in inventory.gpus for uuid in (gpu.uuid, *(part.uuid for part in gpu.mig))}
+    return any(each.uuid in here for each in ctx.store.held())
+
+
+def _look_around(ctx: Context, inventory: Inventory) -> None:
+    """Take back what nobody uses: of sessions that expired, whose services died, or that idle."""
+    from labctl.sessions.activity import observe
+    from labctl.sessions.reclaim import reclaim
+
+    observe(ctx, inventory, ctx.now())
+    reclaim(ctx, _silent, hurry=True)
+
+
+def _silent(_step: Step) -> None:
+    return
+
+
+def _stand_in_line(ctx: Context, runtime: Runtime, claim: Claim, progress: Progress, priority: int) -> Allocation:
+    since, looked_at = ctx.now(), time.monotonic()
+    while True:
+        with ctx.store.allocating() as table:
+            table.wait(_waiting(ctx, claim, priority, since))
+        found = _attempt(ctx, runtime.gpus(), claim)
+        if isinstance(found, Allocation):
+            progress(Step(name="GPU", state="done", detail=", ".join(gpu.name for gpu in found.gpus)))
+            return found
+        first = found.why.splitlines()[-1].strip()
+        progress(Step(name="GPU", state="started", detail=f"place {found.ahead + 1} of {found.waiting}; {first}"))
+        if time.monotonic() - looked_at > LOOK_AROUND_S:
+            _look_around(ctx, runtime.gpus())
+            looked_at = time.monotonic()
+        _until_something_changes(ctx)
+
+
+def _until_something_changes(ctx: Context) -> None:
+    """Return when somebody took, gave back, came or went. Asking the store is cheap; asking the driver is not."""
+    before, deadline = _state(ctx), time.monotonic() + AGAIN_S
+    while time.monotonic() < deadline and _state(ctx) == before:
+        time.sleep(POLL_S)
+
+
+def _state(ctx: Context) -> tuple[object, ...]:
+    held, line = ctx.store.held(), ctx.store.waiting()
+    return (*(each.id for each in held), None, *(each.session for each in line))
+
+
+def _waiting(ctx: Context, claim: Claim, priority: int, since: Any) -> Waiting:
+    return Waiting(
+        session=claim.key,
+        lab=claim.lab,
+        learner=claim.learner,
+        host=socket.gethostname(),
+        need=asdict(claim.need),
+        priority=priority,
+        since=since,
+        seen_at=ctx.now(),
+    )

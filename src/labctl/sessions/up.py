@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from labctl.names import session_id
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.place import check_place
+from labctl.sessions.presence import touch
 from labctl.sessions.view import SessionView, view, with_changes
 from labctl.settings import Settings
 from labctl.store.lock import session_lock
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from labctl.plan import Plan, ProfileName
     from labctl.progress import Progress
     from labctl.runtimes.base import Runtime
+    from labctl.sessions.claims import Claim, Refused
 
 DEFAULT_TTL_S = 8 * 3600.0
 HEALTHY = ("running", "exited")
@@ -43,6 +47,12 @@ class UpRequest:
     profile: str | None = None
     workspace: Path | None = None
     ttl_s: float | None = None
+    idle_timeout_s: float | None = None
+    """`math.inf` is never."""
+    wait: bool = False
+    """Stand in line for a GPU instead of being refused."""
+    priority: int = 0
+    """Before those with a smaller one in that line; for the operator only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +82,22 @@ def up(
     folder = catalog.find(request.lab, ctx.settings.labs)
     session = session_id(folder.name, request.learner)
     with session_lock(ctx.settings.home, session, waiting=waiting):
+        touch(ctx.settings.home, session, ctx.now())
         nothing = _nothing_to_do(ctx, request, session, folder)
         if nothing:
             return nothing
-        prepared = prepare(ctx, request)
-        announce(changes(prepared))
-        return _start(ctx, request, prepared, progress)
+        with _taken_for_nothing(ctx, session):
+            prepared = prepare(ctx, request, progress)
+            announce(changes(prepared))
+            record = _record(ctx, request, prepared, progress)
+        return _start(ctx, record, prepared, progress)
 
 
-def prepare(ctx: Context, request: UpRequest) -> Prepared:
-    """Choose runtime, profile, GPUs and places, and plan. Changes nothing but the ports that the runtime reserves."""
+def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) -> Prepared:
+    """Choose runtime, profile, GPUs and places, and plan. The GPUs are the session's from then on.
+
+    Without `progress` it is only looked: nothing changes but the ports that the runtime reserves.
+    """
     from labctl.labs import lab as labs
     from labctl.plan import plan
 
@@ -92,7 +108,7 @@ def prepare(ctx: Context, request: UpRequest) -> Prepared:
     lab = labs.load_folder(folder)
     workspace = _workspace(ctx, request, before, lab.id)
     check_place(ctx, workspace, folder, session_id(lab.id, request.learner))
-    profile, allocation = _size(ctx, request, live, lab, runtime)
+    profile, allocation = _size(ctx, request, live, lab, runtime, progress)
     layout = runtime.layout(lab, session_id(lab.id, request.learner), workspace)
     made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
     mark = _fingerprint(ctx.settings, folder, runtime.name, profile, workspace)
@@ -113,7 +129,7 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     same_runtime = request.runtime in (None, session.runtime)
     same_profile = request.profile in (None, session.profile)
     same_place = request.workspace is None or request.workspace.expanduser().resolve() == Path(session.workspace)
-    if not (same_runtime and same_profile and same_place and request.ttl_s is None):
+    if not (same_runtime and same_profile and same_place and request.ttl_s is None and request.idle_timeout_s is None):
         return None
     now = _fingerprint(ctx.settings, folder, session.runtime, session.profile, Path(session.workspace))
     if now != session.fingerprint or not Path(session.workspace).is_dir():
@@ -123,31 +139,53 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     return seen if healthy and not seen.note else None
 
 
-def _start(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progress) -> SessionView:
-    plan, runtime = prepared.plan, prepared.runtime
+@contextmanager
+def _taken_for_nothing(ctx: Context, id: str) -> Iterator[None]:
+    """GPUs that were taken for a session go back when it comes to nothing before it is on record with them."""
+    before = ctx.store.session(id)
+    try:
+        yield
+    except BaseException:
+        from labctl.sessions import gpus
+
+        if not (before and before.live and before.gpus):
+            gpus.give_back(ctx, id, "it was not started")
+        raise
+
+
+def _record(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progress) -> tuple[Session, bool]:
+    """The session on record as STARTING, and whether its workspace was made. Raises PreflightError."""
+    plan, runtime, before = prepared.plan, prepared.runtime, prepared.before
     problems = runtime.preflight(plan)
     if problems:
         raise PreflightError(
             "; ".join(problem.what for problem in problems), _joined(problem.hint for problem in problems)
         )
     made = workspaces.create(Path(plan.lab_path), prepared.workspace, plan.session)
-    before = prepared.before
     if made and before and before.live and before.handle:  # what still runs stands in a folder that is gone
         runtime.down(before.handle, progress)
-    session = ctx.store.put(_record(ctx, request, prepared))
+    return ctx.store.put(_session(ctx, request, prepared)), made
+
+
+def _start(ctx: Context, record: tuple[Session, bool], prepared: Prepared, progress: Progress) -> SessionView:
+    session, made = record
     expires = iso(session.expires_at) if session.expires_at else None
     try:
-        started = runtime.up(plan, progress, expires_at=expires)
+        started = prepared.runtime.up(prepared.plan, progress, expires_at=expires)
     except LabctlError as error:
         ctx.store.set_state(session, SessionState.FAILED, error.what)
         raise
+    if prepared.before and prepared.before.gpus and not prepared.plan.allocation:
+        from labctl.sessions import gpus
+
+        gpus.give_back(ctx, session.id, "it runs without now")
     session = replace(session, state=SessionState.RUNNING, handle=started.handle, fingerprint=prepared.fingerprint)
     ctx.store.put(session)
     changed = dict.fromkeys((*(["workspace"] if made else []), *started.changed))
     return with_changes(view(ctx, session), tuple(changed))
 
 
-def _record(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
+def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
     """The session as STARTING, with a handle that `down` can use should this process die now."""
     plan, before = prepared.plan, prepared.before
     live = before if before and before.live else None
@@ -166,9 +204,16 @@ def _record(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
         workspace=str(prepared.workspace),
         created_at=live.created_at if live else now,
         expires_at=expires,
+        idle_timeout_s=_idle_timeout_s(ctx, request, live),
         handle=live.handle if live and live.handle else {"session": plan.session},
         gpus=tuple(asdict(gpu) for gpu in held),
     )
+
+
+def _idle_timeout_s(ctx: Context, request: UpRequest, live: Session | None) -> float | None:
+    if request.idle_timeout_s is not None:
+        return None if request.idle_timeout_s == math.inf else request.idle_timeout_s
+    return live.idle_timeout_s if live else ctx.settings.idle_timeout_s
 
 
 def _runtime_name(ctx: Context, request: UpRequest, live: Session | None) -> str:
@@ -192,12 +237,18 @@ def _workspace(ctx: Context, request: UpRequest, before: Session | None, lab: st
 
 
 def _size(
-    ctx: Context, request: UpRequest, live: Session | None, lab: Lab, runtime: Runtime
+    ctx: Context, request: UpRequest, live: Session | None, lab: Lab, runtime: Runtime, progress: Progress | None
 ) -> tuple[ProfileName, Allocation | None]:
-    from labctl.sessions.gpus import allocate
+    from labctl.sessions import gpus
+    from labctl.sessions.profile import choose
+
+    def ask(claim: Claim) -> Allocation | Refused:
+        if progress is None:
+            return gpus.ask(ctx, runtime, claim, lambda _step: None, record=False)
+        return gpus.ask(ctx, runtime, claim, progress, wait=request.wait, priority=request.priority)
 
     wanted = request.profile or (live.profile if live else None) or ctx.settings.profile
-    return allocate(ctx, lab, runtime, wanted, held_by=live)
+    return choose(lab, wanted, session=session_id(lab.id, request.learner), learner=request.learner, ask=ask)
 
 
 def _fingerprint(settings: Settings, folder: Path, runtime: str, profile: str, workspace: Path) -> str:

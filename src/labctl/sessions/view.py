@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from labctl import tree
 from labctl.errors import LabctlError
 from labctl.sessions.context import Context
+from labctl.sessions.idle import idleness
+from labctl.sessions.presence import last_active
 from labctl.store.lock import is_locked
 from labctl.store.records import Session, SessionState, iso
 from labctl.units import format_mib
@@ -86,7 +88,19 @@ def _note(ctx: Context, session: Session) -> str:
     if busy and not is_locked(ctx.settings.home, session.id):
         verb = "up" if session.state is SessionState.STARTING else "down"
         return f"`labctl {verb}` was interrupted; `labctl {verb} {session.name_for(ctx.settings.learner)}` finishes it"
-    return session.detail
+    return "; ".join(part for part in (session.detail, _idle(ctx, session)) if part)
+
+
+def _idle(ctx: Context, session: Session) -> str:
+    """The warning that its GPU goes back, unless the learner has done something since; empty without one."""
+    if not session.gpus or session.idle_timeout_s is None:
+        return ""
+    rows = [row for row in ctx.store.held() if row.session == session.id and row.purpose == "session"]
+    idle = idleness(session, rows)
+    if idle is None or idle.warned_at is None:
+        return ""
+    acted_at = last_active(ctx.settings.home, session.id, ctx.now())
+    return "" if acted_at and acted_at >= idle.warned_at else idle.warning(ctx.now())
 
 
 def _disk_use(session: Session) -> str:

@@ -17,13 +17,19 @@ _BUSY_S = 30
 
 
 def rows(path: Path, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a query as dictionaries; none when there is no database yet. Raises EngineError for a damaged one."""
+    """The rows of a query as dictionaries; none when there is no database yet.
+
+    Raises EngineError for a damaged one, Outdated for one whose tables are older than the query.
+    """
     if not path.exists():
         return []
     try:
         with closing(_connect(path)) as connection:
             connection.row_factory = sqlite3.Row
-            version.check(int(connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()[0]))
+            found = int(connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()[0])
+            version.check(found)
+            if found < version.VERSION:
+                raise version.Outdated
             return [dict(row) for row in connection.execute(query, dict(values))]
     except (sqlite3.Error, TypeError, ValueError) as error:
         if "no such table: meta" in str(error):  # an interrupted first run

@@ -41,6 +41,7 @@ class Session:
     idle_timeout_s: float | None = None
     handle: Mapping[str, Any] = field(default_factory=dict)
     gpus: tuple[Mapping[str, Any], ...] = ()
+    """What it holds: uuid, name, memory_mib, sharing, total_mib. Read from the allocations; `put` does not write it."""
     fingerprint: str = ""
     detail: str = ""
 
@@ -55,6 +56,52 @@ class Session:
 
     def expired(self, now: datetime) -> bool:
         return self.live and self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One GPU of one session's allocation, from `since` until `released_at`: both what is held now, and the ledger.
+
+    `purpose` is `session`, or `job` for what `labctl run` has borrowed. `memory_mib` is the share, `total_mib` the whole
+    GPU's; None is unknown. What has been seen of its use is kept beside it: `active_at` when the learner last did
+    something, `warned_at` when idleness was announced, `seen_at` the last look, `marker` what requests and
+    processes there were then, `peak_memory_mib`, `busy_s` the seconds of full use, of `observed_s` seconds that were watched.
+    """
+
+    session: str
+    lab: str
+    learner: str
+    uuid: str
+    name: str
+    sharing: str
+    memory_mib: int | None = None
+    total_mib: int | None = None
+    purpose: str = "session"
+    since: datetime
+    released_at: datetime | None = None
+    why_released: str = ""
+    active_at: datetime | None = None
+    warned_at: datetime | None = None
+    seen_at: datetime | None = None
+    marker: str = ""
+    peak_memory_mib: int | None = None
+    busy_s: float = 0.0
+    observed_s: float = 0.0
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A session that waits for GPUs on `host`, first come first served within a `priority`; `seen_at` shows it still does."""
+
+    session: str
+    lab: str
+    learner: str
+    host: str
+    need: Mapping[str, Any]
+    priority: int = 0
+    since: datetime
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

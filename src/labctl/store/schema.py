@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,6 @@ sessions = sa.Table(
     sa.Column("expires_at", sa.Text),
     sa.Column("idle_timeout_s", sa.Float),
     sa.Column("handle", sa.Text, nullable=False),
-    sa.Column("gpus", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
 )
@@ -52,8 +52,59 @@ reports = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
 )
 
-UPGRADES: dict[int, Callable[[sa.Connection], None]] = {}
-"""From version N to N + 1. Version 1 is the first, so there is none yet."""
+allocations = sa.Table(
+    "allocations",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("session", sa.Text, nullable=False, index=True),
+    sa.Column("lab", sa.Text, nullable=False),
+    sa.Column("learner", sa.Text, nullable=False),
+    sa.Column("uuid", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("sharing", sa.Text, nullable=False),
+    sa.Column("memory_mib", sa.Integer),
+    sa.Column("total_mib", sa.Integer),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("since", sa.Text, nullable=False),
+    sa.Column("released_at", sa.Text, index=True),
+    sa.Column("why_released", sa.Text, nullable=False),
+    sa.Column("active_at", sa.Text),
+    sa.Column("warned_at", sa.Text),
+    sa.Column("seen_at", sa.Text),
+    sa.Column("marker", sa.Text, nullable=False),
+    sa.Column("peak_memory_mib", sa.Integer),
+    sa.Column("busy_s", sa.Float, nullable=False),
+    sa.Column("observed_s", sa.Float, nullable=False),
+)
+
+waiting = sa.Table(
+    "waiting",
+    metadata,
+    sa.Column("session", sa.Text, primary_key=True),
+    sa.Column("lab", sa.Text, nullable=False),
+    sa.Column("learner", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("need", sa.Text, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("since", sa.Text, nullable=False),
+    sa.Column("seen_at", sa.Text, nullable=False),
+)
+
+
+def _to_version_2(connection: sa.Connection) -> None:
+    """GPUs leave the sessions' rows for a table of their own, which is also the ledger."""
+    metadata.create_all(connection, tables=[allocations, waiting])
+    for row in connection.execute(sa.text("SELECT * FROM sessions WHERE state <> 'STOPPED'")).mappings().all():
+        for gpu in json.loads(row["gpus"]):
+            values = {name: gpu.get(name) for name in ("uuid", "name", "sharing", "memory_mib", "total_mib")}
+            held = {"session": row["id"], "lab": row["lab"], "learner": row["learner"], "since": row["created_at"]}
+            rest = {"purpose": "session", "why_released": "", "marker": "", "busy_s": 0.0, "observed_s": 0.0}
+            connection.execute(allocations.insert().values({**values, **held, **rest}))
+    connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN gpus")
+
+
+UPGRADES: dict[int, Callable[[sa.Connection], None]] = {1: _to_version_2}
+"""From version N to N + 1."""
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -71,6 +122,12 @@ def open_engine(url: str) -> sa.Engine:
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         raise EngineError(f"the database {_shown(url)} cannot be used: {_first_line(error)}", _remedy(path)) from error
     return engine
+
+
+def lock_allocations(connection: sa.Connection) -> None:
+    """Nobody else's choice comes between ours. SQLite's transactions exclude each other anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE allocations, waiting IN EXCLUSIVE MODE")
 
 
 def _upgrade(connection: sa.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The one store: sessions and reports. Reading SQLite takes the standard library only, writing loads SQLAlchemy.
+"""The one store: sessions, allocations and reports. Reading SQLite takes the standard library only, writing loads SQLAlchemy.
 
 Reading is what `list`, `status` and an `up` with nothing to do wait for, and importing SQLAlchemy costs more than all of
 their work. The queries are the same text for both.
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError
 from labctl.settings import Settings
-from labctl.store import reading
-from labctl.store.records import Progress, Session, SessionState, iso, moment
+from labctl.store import allocations, reading
+from labctl.store.allocations import Allocations
+from labctl.store.records import Held, Progress, Session, SessionState, Waiting, iso, moment
 from labctl.store.url import database_url, sqlite_path
+from labctl.store.version import Outdated
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
 _ONE = "SELECT * FROM sessions WHERE id = :id"
 _ALL = "SELECT * FROM sessions ORDER BY created_at, id"
 _LIVE = "SELECT * FROM sessions WHERE state <> 'STOPPED' ORDER BY created_at, id"
+_GPUS = "SELECT * FROM allocations WHERE released_at IS NULL AND purpose = 'session' ORDER BY id"
 _PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score"
 _REPORTS = "SELECT body FROM reports WHERE session = :session ORDER BY id DESC LIMIT :limit"
 
 
 class Store:
-    """Sessions and reports of one LABCTL_HOME (or one shared database). Safe to use from several processes at once."""
+    """Sessions, allocations and reports of one LABCTL_HOME (or one shared database). Safe to use from several processes at once."""
 
     def __init__(self, settings: Settings) -> None:
         self.url = database_url(settings)
@@ -41,11 +44,28 @@ class Store:
     def session(self, id: str) -> Session | None:
         """The session with this id, live or stopped."""
         rows = self._read(_ONE, {"id": id})
-        return _session(rows[0]) if rows else None
+        return _session(rows[0], self._gpus()) if rows else None
 
     def sessions(self, *, live: bool = False) -> list[Session]:
         """Every session, oldest first; only those that may hold something when `live`."""
-        return [_session(row) for row in self._read(_LIVE if live else _ALL, {})]
+        rows = self._read(_LIVE if live else _ALL, {})
+        gpus = self._gpus() if rows else {}
+        return [_session(row, gpus) for row in rows]
+
+    def held(self, *, released: bool = False) -> list[Held]:
+        """Every GPU that is held now, oldest first; with `released`, the whole ledger."""
+        return [allocations.held_of(row) for row in self._read(allocations.EVERY if released else allocations.OPEN, {})]
+
+    def waiting(self) -> list[Waiting]:
+        """The queue for GPUs, first in line first."""
+        return [allocations.waiting_of(row) for row in self._read(allocations.WAITING, {})]
+
+    @contextmanager
+    def allocating(self) -> Iterator[Allocations]:
+        """One transaction over the allocations: nobody else reads or writes them for choosing until it ends."""
+        with self._write() as (connection, schema):
+            schema.lock_allocations(connection)
+            yield Allocations(connection, schema)
 
     def progress(self, learner: str) -> dict[str, Progress]:
         """Best share of the points of each lab that this learner has verified; a lab's points may have changed since."""
@@ -60,7 +80,7 @@ class Store:
         return [json.loads(row["body"]) for row in self._read(_REPORTS, {"session": session, "limit": limit})]
 
     def put(self, session: Session) -> Session:
-        """Insert or replace a session."""
+        """Insert or replace a session. Its GPUs are the allocations' to keep."""
         values = _row(session)
         with self._write() as (connection, schema):
             table = schema.sessions
@@ -86,7 +106,17 @@ class Store:
         if path is None:
             with self._write() as (connection, schema):
                 return [dict(row) for row in connection.execute(schema.sa.text(query), dict(values)).mappings()]
-        return reading.rows(path, query, values)
+        try:
+            return reading.rows(path, query, values)
+        except Outdated:
+            with self._write():  # opening it brings it up to date
+                return reading.rows(path, query, values)
+
+    def _gpus(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self._read(_GPUS, {}):
+            found.setdefault(row["session"], []).append(allocations.gpu_of(row))
+        return found
 
     @contextmanager
     def _write(self) -> Iterator[tuple[sa.Connection, ModuleType]]:
@@ -97,9 +127,9 @@ class Store:
             yield connection, schema
 
 
-def _session(row: Mapping[str, Any]) -> Session:
+def _session(row: Mapping[str, Any], gpus: Mapping[str, list[dict[str, Any]]]) -> Session:
     try:
-        return _parsed(row)
+        return _parsed({**row, "gpus": tuple(gpus.get(row["id"], ()))})
     except (KeyError, ValueError, TypeError) as error:
         raise EngineError(
             f"the database has a session that this labctl cannot read: {error!r}",
@@ -113,7 +143,6 @@ def _parsed(row: Mapping[str, Any]) -> Session:
     values["created_at"] = moment(row["created_at"])
     values["expires_at"] = moment(row["expires_at"]) if row["expires_at"] else None
     values["handle"] = json.loads(row["handle"])
-    values["gpus"] = tuple(json.loads(row["gpus"]))
     return Session(**values)
 
 
@@ -123,5 +152,5 @@ def _row(session: Session) -> dict[str, Any]:
     values["created_at"] = iso(session.created_at)
     values["expires_at"] = iso(session.expires_at) if session.expires_at else None
     values["handle"] = json.dumps(dict(session.handle))
-    values["gpus"] = json.dumps([dict(gpu) for gpu in session.gpus])
+    del values["gpus"]
     return values

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from labctl.errors import EngineError
 
-VERSION = 1
+VERSION = 2
+
+
+class Outdated(Exception):
+    """The tables are older than this labctl: opening them for writing brings them up to date."""
 
 
 def check(found: int) -> None:

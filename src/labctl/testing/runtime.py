@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from labctl.errors import EngineError, NotFoundError, UnhealthyError
-from labctl.gpus.inventory import Inventory
+from labctl.gpus.inventory import HeldGpu, Inventory
 from labctl.labs.lab import Lab
 from labctl.names import SECRET
 from labctl.plan import Layout, Plan, ServicePlan
 from labctl.progress import Progress, Step
 from labctl.runtimes import secrets
 from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started, State
-from labctl.runtimes.terminal import in_terminal
+from labctl.runtimes.gpus import borrowed, visible
+from labctl.runtimes.terminal import guarded, in_terminal
 from labctl.target import Target
 from labctl.testing.target import Answer, FakeTarget, answer
 
@@ -31,7 +32,7 @@ class FakeRuntime:
 
     Faults are put in by hand: `sick` services never become healthy, `problems` make preflight refuse, an engine that is
     `gone` refuses everything, `kill` ends a service. `answers` are what services say to checks, `starts` counts how often
-    each (session, service) was started.
+    each (session, service) was started, `requested`, by hand, how often a session was asked something.
     """
 
     inventory: Inventory = field(default_factory=lambda: Inventory(source="fake", problem="this engine has no GPU"))
@@ -42,6 +43,8 @@ class FakeRuntime:
     running: dict[str, dict[str, tuple[str, State]]] = field(default_factory=dict)
     starts: Counter[tuple[str, str]] = field(default_factory=Counter)
     expiries: dict[str, str | None] = field(default_factory=dict)
+    requested: Counter[str] = field(default_factory=Counter)
+    plans: dict[str, Plan] = field(default_factory=dict)
     name: str = "local"
     trust: Literal["self", "host", "cluster"] = "self"
     _ports: dict[tuple[str, str, str], int] = field(default_factory=dict)
@@ -80,7 +83,7 @@ class FakeRuntime:
         self._answering()
         left_over, drifted = self._left_over(plan), self._drifted(plan)
         services = self.running.setdefault(plan.session, {})
-        self.expiries[plan.session] = expires_at
+        self.expiries[plan.session], self.plans[plan.session] = expires_at, plan
         for name in left_over:
             del services[name]
         for service in plan.services:
@@ -131,13 +134,29 @@ class FakeRuntime:
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         return self.exec(handle, ["sh"], service=service)
 
+    def run(self, handle: Handle, command: Sequence[str], gpus: Sequence[HeldGpu]) -> int:
+        self._answering()
+        known = _known(handle)
+        env = {**os.environ, **self._filled(handle, known), **visible(borrowed(gpus))}
+        return in_terminal(guarded(command), env, known["workspace"])
+
+    def requests(self, handle: Handle) -> str:
+        self._answering()
+        return str(self.requested[handle["session"]] or "")
+
+    def withdraw_gpus(self, handle: Handle, progress: Progress) -> Handle:
+        self._answering()
+        session = _known(handle)["session"]
+        return self.up(self.plans[session].without_gpus(), progress, expires_at=self.expiries[session]).handle
+
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         self._answering()
         return self._secrets.get(handle["session"], {})
 
     def down(self, handle: Handle, progress: Progress) -> None:
         self._answering()
-        self.running.pop(handle["session"], None)
+        for kept in (self.running, self.plans, self.requested):
+            kept.pop(handle["session"], None)
         self._secrets.pop(handle["session"], None)
         progress(Step(name=handle["session"], state="done"))
 
@@ -176,12 +195,17 @@ class FakeRuntime:
             "session": plan.session,
             "workspace": plan.workspace.path,
             "lab_path": plan.lab_path,
-            "environment": {"LABCTL_LAB": plan.lab, "LABCTL_SESSION": plan.session, **plan.workspace.environment},
+            "environment": {
+                "LABCTL_LAB": plan.lab,
+                "LABCTL_SESSION": plan.session,
+                **visible(plan.allocation),
+                **plan.workspace.environment,
+            },
             "services": {
                 service.name: {
                     "ports": dict(service.ports),
                     "owner": service.owner,
-                    "environment": dict(service.environment),
+                    "environment": {**visible(plan.allocation if service.gpu else None), **service.environment},
                 }
                 for service in plan.services
             },

@@ -53,7 +53,7 @@ WriteLab = Callable[..., Path]
         ("{memory: 64MiB", '{model: "tiny\\n", memory: 64MiB', "String should match pattern"),
         ("    owner: learner", "    env: ../../evil", "is no name of an environment"),
         ("services:", "workspace: {env: ../../evil}\nservices:", "is no name of an environment"),
-        ("{memory: 64MiB", "{gpu: {isolation: hard}, memory: 64MiB", "unknown key"),
+        ("{memory: 64MiB", "{gpu: {partition: hard}, memory: 64MiB", "unknown key"),
     ],
     ids=lambda text: text[:30],
 )

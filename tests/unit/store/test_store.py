@@ -64,7 +64,6 @@ def test_a_session_comes_back_as_it_was_put(chosen: Settings) -> None:
     whole = session(
         expires_at=datetime(2026, 1, 3, tzinfo=UTC),
         handle={"session": "lab--ada", "services": {"a": {"http": 8000}}},
-        gpus=({"uuid": "GPU-1", "name": "H200", "memory_mib": 1, "sharing": "exclusive"},),
         idle_timeout_s=60.0,
         detail="ünï",
     )
@@ -110,7 +109,7 @@ def test_a_newer_database_is_refused_and_left_alone(chosen: Settings) -> None:
     Store(chosen).put(session())
     with closing(sqlite3.connect(chosen.home / "labctl.db")) as connection, connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
-    with pytest.raises(EngineError, match="schema version 99; this labctl knows 1"):
+    with pytest.raises(EngineError, match="schema version 99; this labctl knows 2"):
         Store(chosen).put(session("another"))
     with pytest.raises(EngineError, match="schema version 99"):
         Store(chosen).sessions()

@@ -12,6 +12,7 @@ from labctl.errors import LabctlError, UnhealthyError
 from labctl.progress import Progress, Step
 from labctl.runtimes.docker.containers import Seen
 from labctl.runtimes.docker.parts import INGRESS_NAME
+from labctl.runtimes.turns import Turns, words
 from labctl.units import format_duration
 
 if TYPE_CHECKING:
@@ -55,9 +56,12 @@ class Stopped(Exception):
     """Another thread has failed badly, or Ctrl-C was pressed: nothing more is begun."""
 
 
-def bring_up(session: Session, every: Sequence[Bringing], progress: Progress) -> list[str]:
+def bring_up(session: Session, every: Sequence[Bringing], turns: Turns, progress: Progress) -> list[str]:
     """Start and await all; the names of those started. Raises UnhealthyError after all that could be started has been."""
-    _Run(session, every, progress).finish()
+    try:
+        _Run(session, every, turns, progress).finish()
+    finally:
+        turns.end()
     failed = [each for each in every if each.why]
     if failed:
         raise UnhealthyError("\n".join(_sentence(session, each) for each in failed), _hint(session, failed[0]))
@@ -67,8 +71,9 @@ def bring_up(session: Session, every: Sequence[Bringing], progress: Progress) ->
 class _Run:
     """The threads of one `up`. When one meets a broken engine, or Ctrl-C is pressed, the others begin nothing more."""
 
-    def __init__(self, session: Session, every: Sequence[Bringing], progress: Progress) -> None:
+    def __init__(self, session: Session, every: Sequence[Bringing], turns: Turns, progress: Progress) -> None:
         self._session = session
+        self._turns = turns
         self._by_name = {each.name: each for each in every}
         self._progress = progress
         self._stop = threading.Event()
@@ -92,19 +97,25 @@ class _Run:
 
     def _run(self, each: Bringing) -> None:
         try:
-            _bring(self._session, each, self._by_name, self._stop, self._progress)
+            _bring(self._session, each, self._by_name, self._turns, self._stop, self._progress)
         except Stopped:
             pass
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits
             self._broken.append(error)
             self._stop.set()
         finally:
+            self._turns.give_back(each.name)
             each.started.set()
             each.done.set()
 
 
 def _bring(
-    session: Session, each: Bringing, by_name: Mapping[str, Bringing], stop: threading.Event, progress: Progress
+    session: Session,
+    each: Bringing,
+    by_name: Mapping[str, Bringing],
+    turns: Turns,
+    stop: threading.Event,
+    progress: Progress,
 ) -> None:
     seen = session.container(each.name)
     if seen and _is_ready(session, each, seen, _complaint(session, each, by_name, stop)):
@@ -114,7 +125,10 @@ def _bring(
     if blocked:
         each.why = f"was not started, because {blocked} is not ready"
     else:
-        if seen is None or not session.may_still_come(seen, each.timeout_s):
+        if seen is not None and session.may_still_come(seen, each.timeout_s):
+            turns.take(each.name)  # it runs already, turn or not
+        else:
+            _await_turn(each, turns, stop, progress)
             progress(Step(name=each.label, state="started"))
             session.start(each.name)
             each.is_new = True
@@ -150,6 +164,15 @@ def _await_needs(each: Bringing, by_name: Mapping[str, Bringing], stop: threadin
     if stop.is_set():
         raise Stopped
     return ""
+
+
+def _await_turn(each: Bringing, turns: Turns, stop: threading.Event, progress: Progress) -> None:
+    if uuid := turns.take(each.name):
+        progress(Step(name=each.label, state="progress", detail=words(uuid)))
+    while uuid:
+        if stop.wait(_POLL_S):
+            raise Stopped
+        uuid = turns.take(each.name)
 
 
 def _await(event: threading.Event, stop: threading.Event) -> None:

@@ -27,6 +27,11 @@ def attach(container: str) -> list[str]:
     return [_docker(), "start", "--attach", "--interactive", container]
 
 
+def remove(container: str) -> list[str]:
+    """The command that ends and removes a container."""
+    return [_docker(), "rm", "--force", "--volumes", container]
+
+
 def execute(container: str, command: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> list[str]:
     """The command that runs `command` in a running container, with a terminal when we have one."""
     flags = ["--interactive", "--workdir", cwd]

@@ -104,6 +104,7 @@ def planned_host(plan: Plan, settings: Settings, cpu_count: int) -> Host:
         user=f"{_UID}:{_GID}",
         listens=is_ours(plan.workspace.image or ""),
         cpu_count=cpu_count,
+        doors=False,
     )
 
 

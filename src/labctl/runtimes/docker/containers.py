@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from labctl.images.engine import EngineInfo, engine_errors
+from labctl.images.engine import CDI_KIND, EngineInfo, engine_errors
 from labctl.runtimes import secrets as session_secrets
-from labctl.runtimes.docker import labels
+from labctl.runtimes.docker import labels, toolkit
 from labctl.runtimes.docker.parts import (
     HARDENING,
     LOG_DRIVER,
@@ -92,6 +92,7 @@ def create(
     secrets: Mapping[str, str],
     info: EngineInfo,
     stdin: bool = False,
+    tty: bool = False,
     bindings: Mapping[int, int] | None = None,
 ) -> str:
     """Make the container, not started; its id. `networks` None leaves it without any. Whoever holds its name keeps it.
@@ -109,6 +110,7 @@ def create(
         "labels": {**marks, labels.ROLE: part.role, labels.SERVICE: part.name, labels.DIGEST: part.digest},
         "ports": list(part.published) or None,
         "stdin_open": stdin,
+        "tty": tty,
         "use_config_proxy": part.egress,  # who has no way out needs no proxy, and its address may hold a password
         "healthcheck": {"test": ["NONE"]},  # labctl asks the lab's own; an image's may be meant for another command
         "host_config": host_config(client, part, info, networks, bindings or {}),
@@ -157,6 +159,14 @@ def start(client: DockerClient, id: str) -> None:
     """Start it; one that runs stays as it is."""
     with engine_errors():
         client.api.start(id)
+
+
+def output(client: DockerClient, id: str, command: Sequence[str]) -> str:
+    """What `command` writes in a running container."""
+    with engine_errors():
+        run = client.api.exec_create(id, list(command), stderr=False)["Id"]
+        said: bytes = client.api.exec_start(run)
+    return said.decode(errors="replace")
 
 
 def remove(client: DockerClient, id: str, grace_s: float | None) -> None:
@@ -231,13 +241,13 @@ def _ulimits(part: Part) -> list[Any]:
 
 
 def _gpus(part: Part, info: EngineInfo) -> list[Any] | None:
-    """By UUID: through CDI where the engine knows NVIDIA's devices, else through NVIDIA's runtime hook."""
+    """By UUID: through CDI where the engine knows them so, else through NVIDIA's hook; never by a count as well."""
     from docker.types import DeviceRequest
 
     if not part.gpus:
         return None
-    if info.cdi:
-        return [DeviceRequest(driver="cdi", device_ids=[f"nvidia.com/gpu={uuid}" for uuid in part.gpus])]
+    if toolkit.by_cdi(part.gpus, info):
+        return [DeviceRequest(driver="cdi", device_ids=[f"{CDI_KIND}={uuid}" for uuid in part.gpus])]
     return [DeviceRequest(device_ids=list(part.gpus), capabilities=[["gpu"]])]
 
 

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from labctl.runtimes.docker import ingress
-from labctl.runtimes.docker.parts import JUPYTER_CHECK, JUPYTER_PORT, WORKSPACE, Host, check, image_of_workspace, ports
+from labctl.runtimes.docker.parts import JUPYTER_CHECK, JUPYTER_PORT, WORKSPACE, Host, check, image_of_workspace, routes
 from labctl.runtimes.folder import SessionFolder
 
 if TYPE_CHECKING:
@@ -43,9 +42,10 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
         "lab_path": plan.lab_path,
         "paths": _paths(plan, host),
         "services": services,
-        "routes": [asdict(route) for route in ingress.routes(ports(plan, listens=host.listens))],
+        "routes": [asdict(route) for route in routes(plan, host)],
         "check": asdict(check(plan, host)) if image_of_workspace(plan) else None,
         "disk_mib": plan.disk_mib,
+        "host": asdict(host),
     }
     made: dict[str, Any] = json.loads(json.dumps(handle))  # as it will be read back: lists, no tuples
     return made

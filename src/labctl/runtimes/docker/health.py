@@ -24,12 +24,12 @@ _DYING = ("cannot exec", "is not running", "setns", "exec failed", "no such proc
 
 
 class Probes:
-    """The probes of one session. `ingress` is its ingress container, `published` maps (part, port name) to the host's port."""
+    """The probes of one session. `ingress` is its ingress container, `doors` maps (part, port name) to the host's port."""
 
-    def __init__(self, client: DockerClient, ingress: str | None, published: Mapping[tuple[str, str], int]) -> None:
+    def __init__(self, client: DockerClient, ingress: str | None, doors: Mapping[tuple[str, str], int]) -> None:
         self._client = client
         self._ingress = ingress
-        self._published = published
+        self._doors = doors
 
     def complaint(self, part: str, container: str, check: Mapping[str, Any] | None, ports: Mapping[str, int]) -> str:
         """Why it is not ready, in a few words; empty when it is, or when it has no health check. Raises EngineError."""
@@ -38,10 +38,10 @@ class Probes:
         if check["command"] is not None:
             return self._command(container, check["command"], check["command"][0])
         name = check["port"] or next(iter(ports))
-        if self._ingress is None or (part, name) not in self._published:
+        if self._ingress is None or (check["http"] and (part, name) not in self._doors):
             return "the session's ingress is not running"
         if check["http"]:
-            return self._http(self._published[part, name], check["http"])
+            return self._http(self._doors[part, name], check["http"])
         return self._tcp(part, ports[name])
 
     def _http(self, port: int, path: str) -> str:

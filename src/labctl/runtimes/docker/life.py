@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labctl.progress import Progress, Step, one_at_a_time
-from labctl.runtimes.docker import containers, labels, networks
+from labctl.runtimes.docker import containers, jobs, labels, networks
 from labctl.runtimes.docker.bringing import Bringing, bring_up
 from labctl.runtimes.docker.containers import Networks, Seen
 from labctl.runtimes.docker.parts import INGRESS_NAME, WORKSPACE, Part
 from labctl.runtimes.docker.session import Session
+from labctl.runtimes.turns import Turns
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 _SPARE = 18
 """Addresses beside those of services: workspace, ingress, and containers of checks that run at the same time."""
-_ENDED_AT_ONCE = ("check", "build")
+_ENDED_AT_ONCE = ("check", "build", "job")
 
 
 def bring(
@@ -33,7 +34,7 @@ def bring(
     drifted = [
         seen
         for seen in found
-        if unusable or _is_cut_off(seen, network) or _is_drifted(seen, parts, session.container(seen.part))
+        if (unusable and seen.role != "job") or _is_cut_off(seen, network) or _is_drifted(session, seen, parts)
     ]
     if drifted:
         end(session, drifted)
@@ -42,7 +43,8 @@ def bring(
     session.becomes(parts, marks, Networks(session=network, front=front))
     wanted = {part.name for part in parts}
     removed = [seen.part for seen in drifted if seen.part not in wanted and seen.role not in _ENDED_AT_ONCE]
-    started = bring_up(session, [_bringing(session, plan, part) for part in parts], one_at_a_time(progress))
+    turns = Turns(session.folder.home, plan)
+    started = bring_up(session, [_bringing(session, plan, part) for part in parts], turns, one_at_a_time(progress))
     return [*dict.fromkeys(removed), *started]
 
 
@@ -95,10 +97,12 @@ def _is_cut_off(seen: Seen, network: str) -> bool:
     return seen.status == "running" and seen.role not in _ENDED_AT_ONCE and network not in seen.networks
 
 
-def _is_drifted(seen: Seen, parts: Sequence[Part], liveliest: Seen | None) -> bool:
+def _is_drifted(session: Session, seen: Seen, parts: Sequence[Part]) -> bool:
+    if seen.role == "job":  # its `run` goes on meanwhile, and removes it itself
+        return jobs.is_over(session.folder, seen.part)
     if seen.role == "check":  # a `verify` that goes on meanwhile ends its own, unless it was killed
         return seen.is_overdue
-    digests = {part.name: part.digest for part in parts}
+    digests, liveliest = {part.name: part.digest for part in parts}, session.container(seen.part)
     is_double = liveliest is not None and liveliest.id != seen.id
     return is_double or digests.get(seen.part) != seen.digest or seen.status in ("created", "dead")
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labctl.images.names import INGRESS
 from labctl.names import secret
+from labctl.runtimes import gpus
 from labctl.runtimes.docker import ingress
 
 if TYPE_CHECKING:
+    from labctl.gpus.inventory import Allocation
     from labctl.plan import ModelStep, Plan, ServicePlan
 
-Role = Literal["service", "workspace", "ingress", "check", "build"]
+Role = Literal["service", "workspace", "ingress", "check", "build", "job"]
 WORKSPACE = "workspace"
 INGRESS_NAME = "ingress"
 JUPYTER_PORT = 8888
@@ -25,6 +27,7 @@ JUPYTER_CHECK = {"http": "/api", "tcp": False, "command": None, "port": "http", 
 HOME = "/home/learner"
 KEPT_FROM_LEARNERS = ("checks", "mutants", "solution", "lab.yaml", "__pycache__")
 """What of a lab no container of the session sees; a check's own container sees `checks`."""
+_CHECKS = "/lab/checks"
 URL = "LABCTL_URL_"
 _IDLE = ("sleep", "infinity")
 _INGRESS_MEMORY_MIB = 128
@@ -72,6 +75,8 @@ class Host:
 
     `images` maps what a lab file names to what the engine has; `user` is uid:gid inside containers; `listens` tells
     whether the workspace's image serves JupyterLab; `models` is the folder of built models, `local_models` hub id → folder.
+    `shown` names what of the lab's folder is mounted, None for all there is now; `doors` tells whether health checks come in
+    through the ingress; `cdi` whether the session's GPUs come as CDI devices.
     """
 
     images: Mapping[str, str]
@@ -81,6 +86,9 @@ class Host:
     user: str
     listens: bool
     cpu_count: int
+    shown: Sequence[str] | None = None
+    doors: bool = True
+    cdi: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,15 +133,28 @@ class Part:
         return {"core": 0, **({"fsize": self.file_mib * 2**20} if self.file_mib else {})}
 
 
-def parts(plan: Plan, host: Host) -> list[Part]:
-    """Everything that runs as long as the session does: services in the plan's order, workspace, ingress."""
+def parts(plan: Plan, host: Host, ways: Sequence[ingress.Route] | None = None) -> list[Part]:
+    """Everything that runs as long as the session does: services in the plan's order, workspace, ingress.
+
+    `ways` are the ingress's routes when they are not those of the plan.
+    """
     found = [_service(plan, service, host) for service in plan.services]
     if plan.workspace.image:
         found.append(_workspace(plan, host))
-    routes = ingress.routes(ports(plan, listens=host.listens))
-    if routes:
-        found.append(_ingress(host, routes))
+    ways = routes(plan, host) if ways is None else ways
+    if ways:
+        found.append(_ingress(host, ways))
     return found
+
+
+def routes(plan: Plan, host: Host) -> list[ingress.Route]:
+    """The ways into the session, with a door wherever a health check asks over HTTP."""
+    asked = {(WORKSPACE, "http")} if host.listens else set()
+    for service in plan.services:
+        check = service.healthcheck
+        if check and check.http and service.ports:
+            asked.add((service.name, check.port or next(iter(service.ports))))
+    return ingress.routes(ports(plan, listens=host.listens), asked if host.doors else ())
 
 
 def ports(plan: Plan, *, listens: bool) -> dict[str, dict[str, int]]:
@@ -145,9 +166,37 @@ def ports(plan: Plan, *, listens: bool) -> dict[str, dict[str, int]]:
 def check(plan: Plan, host: Host) -> Part:
     """What a command of a check runs in: the workspace anew, without anything that the learner left running in it."""
     checks = Path(plan.lab_path, "checks")
-    more = (Mount(source=str(checks), target="/lab/checks"),) if checks.is_dir() else ()
+    more = (Mount(source=str(checks), target=_CHECKS),) if checks.is_dir() else ()
     inner = _workspace(plan, host)
     return replace(inner, name="check", role="check", mounts=(*inner.mounts, *more), restart="no")
+
+
+def job(
+    check: Part, name: str, command: Sequence[str], own: Mapping[str, str], held: Allocation | None, *, cdi: bool
+) -> Part:
+    """What a command that borrows GPUs runs in: the workspace anew, as `check` has it, without what only checks see.
+
+    `own` is what the lab file says of the workspace's environment: its word is the last.
+    """
+    told = {"NVIDIA_VISIBLE_DEVICES": "void", **_gpu(held, cdi=cdi)}
+    return replace(
+        check,
+        name=name,
+        role="job",
+        command=tuple(command[1:]),
+        entrypoint=(command[0],),
+        environment={**gpus.without(check.environment), **told, **own},
+        mounts=tuple(mount for mount in check.mounts if mount.target != _CHECKS),
+        gpus=_gpu_ids(held),
+    )
+
+
+def revived(values: Mapping[str, Any]) -> Part:
+    """The part that `asdict` and JSON have made `values` of."""
+    mounts = tuple(Mount(**mount) for mount in values["mounts"])
+    lists = {name: tuple(values[name]) for name in ("command", "published", "gpus")}
+    entrypoint = None if values["entrypoint"] is None else tuple(values["entrypoint"])
+    return Part(**{**values, **lists, "mounts": mounts, "entrypoint": entrypoint})
 
 
 def build(plan: Plan, model: ModelStep, host: Host, out: Path) -> Part:
@@ -178,6 +227,11 @@ def images(plan: Plan) -> list[str]:
     return list(dict.fromkeys([*([INGRESS] if needs_ingress else []), *(image for image in own if image)]))
 
 
+def shown(lab: Path) -> list[str]:
+    """What of a lab's folder a session's containers see."""
+    return sorted(entry.name for entry in (lab.iterdir() if lab.is_dir() else ()) if _is_shown(entry))
+
+
 def image_of_workspace(plan: Plan) -> str:
     """The image that the learner's commands run in: the workspace's, else that of the first service with one."""
     return plan.workspace.image or next((service.image for service in plan.services if service.image), "")
@@ -190,7 +244,7 @@ def image_of_env(plan: Plan, env: str) -> str:
 
 
 def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
-    gpu = _gpu(plan) if service.gpu else {}
+    gpu = _gpu(plan.allocation, cdi=host.cdi) if service.gpu else {}
     return Part(
         name=service.name,
         role="service",
@@ -206,7 +260,7 @@ def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
         tmpfs=_tmpfs(plan, host.user, service.tmpfs),
         restart="no" if service.is_awaited(plan.services) else service.restart,
         grace_s=service.stop_grace_period,
-        gpus=_gpu_ids(plan) if service.gpu else (),
+        gpus=_gpu_ids(plan.allocation) if service.gpu else (),
         egress=plan.egress,
     )
 
@@ -223,7 +277,13 @@ def _workspace(plan: Plan, host: Host) -> Part:
         role="workspace",
         image=host.images[image_of_workspace(plan)],
         command=() if host.listens else _IDLE,
-        environment={**_everywhere(plan), **_gpu(plan), **urls, **token, **plan.workspace.environment},
+        environment={
+            **_everywhere(plan),
+            **_gpu(plan.allocation, cdi=host.cdi),
+            **urls,
+            **token,
+            **plan.workspace.environment,
+        },
         mounts=_mounts(plan, host),
         working_dir=plan.workspace.path,
         user=host.user,
@@ -233,7 +293,7 @@ def _workspace(plan: Plan, host: Host) -> Part:
         tmpfs=_tmpfs(plan, host.user, ()),
         restart="always",  # "Shut Down" in JupyterLab ends it with 0
         grace_s=2.0,
-        gpus=_gpu_ids(plan),
+        gpus=_gpu_ids(plan.allocation),
         egress=plan.egress,
     )
 
@@ -254,7 +314,7 @@ def _ingress(host: Host, routes: Sequence[ingress.Route]) -> Part:
         tmpfs={"/tmp": "rw,nosuid,nodev,noexec,size=8m,mode=1777"},  # noqa: S108 - its own, in memory
         restart="always",
         grace_s=1.0,
-        published=tuple(route.listen for route in routes),
+        published=(*(route.listen for route in routes), *(route.door for route in routes if route.door)),
     )
 
 
@@ -276,14 +336,15 @@ def _everywhere(plan: Plan) -> dict[str, str]:
     return values
 
 
-def _gpu(plan: Plan) -> dict[str, str]:
-    """The engine gives the GPUs by device request; with one, this variable must not take them away again."""
-    ids = _gpu_ids(plan)
-    return {"NVIDIA_VISIBLE_DEVICES": ",".join(ids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if ids else {}
+def _gpu(allocation: Allocation | None, *, cdi: bool) -> dict[str, str]:
+    """A CDI device does all the work; NVIDIA's hook obeys this variable too, which must not take the GPUs away again."""
+    ids = _gpu_ids(allocation)
+    named = {} if cdi else {"NVIDIA_VISIBLE_DEVICES": ",".join(ids)}
+    return {**gpus.environment(allocation), **named} if ids else {}
 
 
-def _gpu_ids(plan: Plan) -> tuple[str, ...]:
-    return tuple(gpu.uuid for gpu in plan.allocation.gpus) if plan.allocation else ()
+def _gpu_ids(allocation: Allocation | None) -> tuple[str, ...]:
+    return tuple(gpu.uuid for gpu in allocation.gpus) if allocation else ()
 
 
 def _cpus(plan: Plan, host: Host) -> float:
@@ -301,14 +362,14 @@ def _tmpfs(plan: Plan, user: str, more: Sequence[str]) -> dict[str, str]:
 
 def _mounts(plan: Plan, host: Host) -> tuple[Mount, ...]:
     lab = Path(plan.lab_path)
-    shown = sorted(entry.name for entry in (lab.iterdir() if lab.is_dir() else ()) if _is_shown(entry))
+    names = shown(lab) if host.shown is None else host.shown
     built = [Mount(source=f"{host.models}/{PurePosixPath(m.path).name}", target=m.path) for m in plan.models]
     local = host.local_models.get(plan.model or "")
     if local and plan.model_path:
         built.append(Mount(source=local, target=plan.model_path))
     return (
         Mount(source=host.workspace, target=plan.workspace.path, read_only=False),
-        *(Mount(source=str(lab / name), target=f"/lab/{name}") for name in shown),
+        *(Mount(source=str(lab / name), target=f"/lab/{name}") for name in names),
         *built,
     )
 

@@ -13,7 +13,7 @@ from labctl.errors import LabctlError
 from labctl.images import catalog
 from labctl.images.names import is_ours
 from labctl.runtimes.base import Problem
-from labctl.runtimes.docker import cli
+from labctl.runtimes.docker import cli, toolkit
 from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.parts import image_of_workspace
 from labctl.runtimes.memory import available_memory_mib
@@ -40,6 +40,8 @@ def problems(plan: Plan, engine: Engine, *, is_running: bool) -> Iterator[Proble
     if not is_running:
         yield from _memory(plan, engine)
         yield from _disk(plan, engine)
+    if plan.allocation:
+        yield from toolkit.problems([gpu.uuid for gpu in plan.allocation.gpus], engine.info)
     if plan.gpu and not plan.allocation:
         yield Problem(
             what="the gpu profile needs a GPU, and none is allocated",

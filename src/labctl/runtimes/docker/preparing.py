@@ -13,9 +13,9 @@ from labctl.images.build import ensure
 from labctl.images.engine import engine_errors
 from labctl.images.names import is_ours
 from labctl.progress import Progress, one_at_a_time
-from labctl.runtimes.docker import users
+from labctl.runtimes.docker import toolkit, users
 from labctl.runtimes.docker.engine import Engine
-from labctl.runtimes.docker.parts import JUPYTER_PORT, Host
+from labctl.runtimes.docker.parts import JUPYTER_PORT, Host, shown
 from labctl.runtimes.docker.parts import images as images_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def host(plan: Plan, engine: Engine, references: Mapping[str, str]) -> Host:
         user=users.of_session(plan.session, workspace, engine.info),
         listens=_listens(plan, engine, references),
         cpu_count=engine.info.cpu_count or 1,
+        shown=shown(Path(plan.lab_path)),
+        cdi=toolkit.by_cdi([gpu.uuid for gpu in plan.allocation.gpus] if plan.allocation else [], engine.info),
     )
 
 

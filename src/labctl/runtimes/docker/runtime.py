@@ -17,13 +17,13 @@ from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.docker import cli, state
 from labctl.runtimes.docker.engine import Engine
-from labctl.runtimes.docker.parts import URL, WORKSPACE
+from labctl.runtimes.docker.parts import INGRESS_NAME, URL, WORKSPACE
 from labctl.runtimes.docker.session import Session
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.terminal import in_terminal, without_terminal
 
 if TYPE_CHECKING:
-    from labctl.gpus.inventory import Inventory
+    from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
     from labctl.settings import Settings
@@ -53,9 +53,9 @@ class DockerRuntime:
         return replace(declared_layout(lab), source=str(workspace), local_models=local)
 
     def gpus(self) -> Inventory:
-        from labctl.gpus.nvml import inventory
+        from labctl.runtimes.docker.gpus import inventory
 
-        return inventory(self._settings.nvml_library)
+        return inventory(self._engine)
 
     def preflight(self, plan: Plan) -> list[Problem]:
         from labctl.runtimes.docker.preflight import problems
@@ -114,9 +114,28 @@ class DockerRuntime:
             return in_terminal(words, outside, "/")
         return without_terminal(words, outside, "/", end)
 
+    def run(self, handle: Handle, command: Sequence[str], gpus: Sequence[HeldGpu]) -> int:
+        from labctl.runtimes.docker import jobs
+
+        return jobs.run(self._session(self._known(handle)), command, gpus)
+
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         prefer_bash = "command -v bash >/dev/null && exec bash || exec sh"
         return self.exec(handle, ["sh", "-c", prefer_bash], service=service)
+
+    def requests(self, handle: Handle) -> str:
+        session = self._session(handle)
+        session.refresh()
+        asked, seen = session.asked(), session.container(INGRESS_NAME)
+        return f"{seen.id[:12]} {seen.started_at} {asked[0]} {asked[1]}" if asked and any(asked) and seen else ""
+
+    def withdraw_gpus(self, handle: Handle, progress: Progress) -> Handle:
+        from labctl.runtimes.docker import up
+
+        folder = self._folder(handle["session"])
+        self._known(handle)
+        with disk_trouble(self._settings.home), folder.lock(lambda: progress(_waiting(folder.session))):
+            return up.withdraw(self._engine, folder, progress)
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)

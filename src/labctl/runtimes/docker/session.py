@@ -13,11 +13,11 @@ from labctl.disk import read_json, write_atomically
 from labctl.errors import EngineError
 from labctl.images.engine import engine_errors
 from labctl.runtimes import secrets
-from labctl.runtimes.docker import containers, labels, networks
+from labctl.runtimes.docker import containers, ingress, labels, networks
 from labctl.runtimes.docker.containers import Networks, Seen
 from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.health import Probes
-from labctl.runtimes.docker.parts import INGRESS_NAME, Part
+from labctl.runtimes.docker.parts import INGRESS_NAME, WORKSPACE, Part
 from labctl.runtimes.folder import SessionFolder
 
 _PORT_TAKEN = ("already allocated", "already in use")
@@ -114,6 +114,20 @@ class Session:
             if route["listen"] in seen.ports
         }
 
+    def asked(self) -> tuple[int, int] | None:
+        """Connections and bytes that have come in since the ingress began, health checks left out; None when it cannot be asked.
+
+        JupyterLab's bytes do not count: its page talks all the time, also when nobody sits before it.
+        """
+        seen = self._by_part.get(INGRESS_NAME)
+        if seen is None or seen.status != "running":
+            return None
+        try:
+            said = containers.output(self.client, seen.id, ingress.ASK)
+            return ingress.asked(said, ingress.revived(self.handle.get("routes", [])), chatty=[WORKSPACE])
+        except (EngineError, ValueError, KeyError):  # it ends just now, or is of an older labctl
+            return None
+
     def may_still_come(self, seen: Seen, timeout_s: float) -> bool:
         """Whether it runs, has never been well, and has time left."""
         return seen.status == "running" and not self.was_healthy(seen) and self.left_s(seen, timeout_s) > 0
@@ -200,10 +214,14 @@ class Session:
 
     def _probes(self) -> Probes:
         seen = self._by_part.get(INGRESS_NAME)
-        if seen is not None and (seen.status != "running" or len(seen.ports) < len(self.handle.get("routes", []))):
+        routes = ingress.revived(self.handle.get("routes", []))
+        ways = len(routes) + sum(route.door is not None for route in routes)
+        if seen is not None and (seen.status != "running" or len(seen.ports) < ways):
             seen = self.look(INGRESS_NAME)
-        running = seen.id if seen and seen.status == "running" else None
-        return Probes(self.client, running, self.published())
+        running = seen if seen and seen.status == "running" else None
+        found = running.ports if running else {}
+        doors = {(r.service, r.port): found[way] for r in routes if (way := r.door or r.listen) in found}
+        return Probes(self.client, running.id if running else None, doors)
 
 
 def _run_of(seen: Seen) -> str:

@@ -7,6 +7,7 @@ learner left running in the session has no process of a check to meddle with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ from labctl.runtimes import files, secrets
 from labctl.runtimes.docker import cli, containers, labels, networks, state
 from labctl.runtimes.docker.containers import Networks
 from labctl.runtimes.docker.engine import Engine
-from labctl.runtimes.docker.parts import INGRESS_NAME, Mount, Part
+from labctl.runtimes.docker.parts import INGRESS_NAME, revived
 from labctl.runtimes.docker.session import Session
 from labctl.runtimes.exchange import NoAnswer, answer
 from labctl.runtimes.folder import SessionFolder
@@ -135,17 +136,15 @@ class DockerTarget:
         found = networks.find(session.client, session.marks)
         if not found:
             raise CannotLook(f"the session's network is gone; `labctl up {self._handle['lab']}` makes it anew")
-        values = {
-            **kept,
-            "mounts": tuple(Mount(**mount) for mount in kept["mounts"]),
-            "command": tuple(command[1:]),
-            "entrypoint": (command[0],),
-            "environment": {**kept["environment"], **env},
-            **{name: tuple(kept[name]) for name in ("published", "gpus")},
-        }
+        part = replace(
+            revived(kept),
+            command=tuple(command[1:]),
+            entrypoint=(command[0],),
+            environment={**kept["environment"], **env},
+        )
         return containers.create(
             session.client,
-            Part(**values),
+            part,
             marks={**session.marks, labels.LAB: self._handle["lab"], labels.EXPIRES: _by(timeout_s + _SPARE_S)},
             networks=Networks(session=found[0]["Id"], front=None),
             secrets=secrets.read(session.folder.root),

@@ -15,6 +15,7 @@ from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local.health import Probed, probe_all, probed
 from labctl.runtimes.local.logs import last_lines
 from labctl.runtimes.local.supervisor import Process, Supervisor
+from labctl.runtimes.turns import Turns, words
 from labctl.units import format_duration
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class _Service:
     why: str = ""
     deadline: float = 0.0
     next_probe: float = 0.0
+    in_line: bool = False
+    """It has been told that it waits for its turn on a GPU."""
 
     @property
     def timeout_s(self) -> float:
@@ -60,6 +63,7 @@ class Bringing:
         self._folder = folder
         self._progress = progress
         self._clean = clean
+        self._turns = Turns(folder.home, plan)
         self._services = {
             service.name: _Service(
                 plan=service, probed=probed(handle, service.name), is_job=service.is_awaited(plan.services)
@@ -71,9 +75,12 @@ class Bringing:
 
     def run(self) -> None:
         """Return when every service is ready. Raises UnhealthyError, after all that could be started has been."""
-        self._take_stock()
-        while any(service.phase in ("waiting", "starting") for service in self._services.values()):
-            self._advance()
+        try:
+            self._take_stock()
+            while any(service.phase in ("waiting", "starting") for service in self._services.values()):
+                self._advance()
+        finally:
+            self._turns.end()
         failed = [service for service in self._services.values() if service.phase == "failed"]
         if failed:
             raise UnhealthyError("\n".join(self._sentence(service) for service in failed), self._hint(failed[0]))
@@ -91,6 +98,7 @@ class Bringing:
                 self._progress(Step(name=f"service {name}", state="unchanged"))
             elif process and self._may_still_come(service, process, seen_healthy.get(name)):
                 service.phase, service.deadline = "starting", self._rest(service, process)
+                self._turns.take(name)  # it runs already, turn or not
         alive = [name for name, process in processes.items() if process.is_alive and name in self._services]
         self._stop([name for name in alive if self._services[name].phase == "waiting"])
         self._remember_healthy(processes)
@@ -125,7 +133,7 @@ class Bringing:
             if service.phase == "starting":
                 self._judge(service, processes.get(service.plan.name), complaints.get(service.plan.name))
         self._remember_healthy(processes)
-        if any(service.phase == "starting" for service in self._services.values()):
+        if any(service.phase == "starting" or service.in_line for service in self._services.values()):
             time.sleep(_POLL_S)
 
     def _start_when_possible(self, service: _Service) -> None:
@@ -133,7 +141,14 @@ class Bringing:
         failed = [name for name, need in needs.items() if need.phase == "failed"]
         if failed:
             self._fail(service, f"was not started, because {failed[0]} is not ready")
-        elif all(need.phase == "ready" or self._has_started(service, name) for name, need in needs.items()):
+        elif not all(need.phase == "ready" or self._has_started(service, name) for name, need in needs.items()):
+            return
+        elif uuid := self._turns.take(service.plan.name):
+            if not service.in_line:
+                self._progress(Step(name=f"service {service.plan.name}", state="progress", detail=words(uuid)))
+            service.in_line = True
+        else:
+            service.in_line = False
             self._clean(service.plan.name)
             self._supervisor.start(service.plan.name)
             service.phase, service.deadline = "starting", time.monotonic() + service.timeout_s
@@ -157,6 +172,7 @@ class Bringing:
         service.why = complaint or service.why
         if process and self._is_ready(service, process, complaint):
             service.phase = "ready"
+            self._turns.give_back(service.plan.name)
             self._progress(Step(name=f"service {service.plan.name}", state="done"))
         elif process is None or process.state in ("FATAL", "STOPPED", "UNKNOWN"):
             self._fail(service, f"does not stay up: {process.reason if process else 'supervisord forgot it'}")
@@ -168,6 +184,7 @@ class Bringing:
 
     def _fail(self, service: _Service, why: str) -> None:
         service.phase, service.why = "failed", why
+        self._turns.give_back(service.plan.name)
         self._progress(Step(name=f"service {service.plan.name}", state="failed", detail=why))
 
     def _remember_healthy(self, processes: Mapping[str, Process]) -> None:

@@ -96,13 +96,8 @@ def _launches(plan: Plan, folder: SessionFolder, venvs: dict[str, str]) -> dict[
 
 def _launch(plan: Plan, service: ServicePlan, folder: SessionFolder, venvs: dict[str, str]) -> str:
     known = secrets.read(folder.root)
-    env = {
-        **environment.of_session(plan, folder.home),
-        **environment.of_venv(venvs.get(service.env or "")),
-        **({} if service.gpu else {"CUDA_VISIBLE_DEVICES": ""}),
-        **secrets.fill_all(service.environment, known),
-        "LABCTL_SERVICE": service.name,
-    }
+    own = environment.of_service(plan, service, folder.home, venvs.get(service.env or ""))
+    env = secrets.fill_all(own, known)
     command = [secrets.fill(word, known) for word in service.command]
     return json.dumps({"argv": command, "cwd": plan.workspace.path, "env": env}, sort_keys=True, indent=1)
 

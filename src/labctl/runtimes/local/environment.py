@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.runtimes import gpus
+
 if TYPE_CHECKING:
-    from labctl.plan import Plan
+    from labctl.plan import Plan, ServicePlan
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT = frozenset(
@@ -37,6 +39,8 @@ _KEPT = frozenset(
         "HF_HOME",
         "HF_ENDPOINT",
         "HF_TOKEN",
+        "CUDA_MPS_PIPE_DIRECTORY",  # where NVIDIA's multi-process service is reached: another than its default
+        "CUDA_MPS_LOG_DIRECTORY",
     ]
 )
 
@@ -58,13 +62,11 @@ def _past_the_proxy(kept: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_session(plan: Plan, home: Path) -> dict[str, str]:
-    """What every process of the session is told: whose it is, its GPUs, its model."""
+    """What every process of the session is told: whose it is, its model."""
     values = {
         "LABCTL_SESSION": plan.session,
         "LABCTL_HOME": str(home),
         "LABCTL_LAB": plan.lab,
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "CUDA_VISIBLE_DEVICES": ",".join(gpu.uuid for gpu in plan.allocation.gpus) if plan.allocation else "",
         "PYTHONUNBUFFERED": "1",
     }
     if plan.model_path:
@@ -72,6 +74,17 @@ def of_session(plan: Plan, home: Path) -> dict[str, str]:
         if Path(plan.model_path).is_absolute():
             values["HF_HUB_OFFLINE"] = "1"
     return values
+
+
+def of_service(plan: Plan, service: ServicePlan, home: Path, venv: str | None) -> dict[str, str]:
+    """What a service runs with, before secrets are filled in. What the lab file says itself comes last, and wins."""
+    return {
+        **of_session(plan, home),
+        **gpus.visible(plan.allocation if service.gpu else None),
+        **of_venv(venv),
+        **service.environment,
+        "LABCTL_SERVICE": service.name,
+    }
 
 
 def of_urls(plan: Plan) -> dict[str, str]:

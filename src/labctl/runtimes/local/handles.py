@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl.runtimes import gpus
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, envs
 
@@ -17,7 +18,6 @@ def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
     """The handle of the session that `plan` describes."""
     venvs = {env.name: str(envs.folder(folder.home, env)) for env in plan.envs}
     venv = venvs.get(plan.workspace.env or "")
-    session = environment.of_session(plan, folder.home)
     return {
         "session": plan.session,
         "lab": plan.lab,
@@ -29,12 +29,13 @@ def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
         "model_paths": [plan.model_path] if plan.model_path and Path(plan.model_path).is_absolute() else [],
         "env": f"{venv}/bin" if venv else None,
         "environment": {
-            **session,
+            **environment.of_session(plan, folder.home),
+            **gpus.visible(plan.allocation),
             **environment.of_urls(plan),
             **environment.of_venv(venv),
             **plan.workspace.environment,
         },
-        "services": {service.name: _service(plan, service, session, venvs) for service in plan.services},
+        "services": {service.name: _service(plan, service, folder.home, venvs) for service in plan.services},
     }
 
 
@@ -43,13 +44,12 @@ def grace_s(handle: Mapping[str, Any]) -> float:
     return max((service["grace_s"] for service in handle.get("services", {}).values()), default=10.0)
 
 
-def _service(plan: Plan, service: ServicePlan, session: Mapping[str, str], venvs: Mapping[str, str]) -> dict[str, Any]:
-    venv = environment.of_venv(venvs.get(service.env or ""))
+def _service(plan: Plan, service: ServicePlan, home: Path, venvs: Mapping[str, str]) -> dict[str, Any]:
     return {
         "ports": dict(service.ports),
         "healthcheck": service.healthcheck.model_dump() if service.healthcheck else None,
         "owner": service.owner,
         "is_job": service.is_awaited(plan.services),
         "grace_s": service.stop_grace_period,
-        "environment": {**session, **venv, **service.environment, "LABCTL_SERVICE": service.name},
+        "environment": environment.of_service(plan, service, home, venvs.get(service.env or "")),
     }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.runtimes.exchange import NoAnswer, connects, exchange
+from labctl.runtimes.exchange import PROBE_ADDRESS, NoAnswer, connects, exchange
 from labctl.runtimes.local import environment
 
 PROBE_S = 3.0
@@ -62,12 +62,12 @@ def probe(service: Probed) -> str:
 
 
 def _tcp(port: int) -> str:
-    connects(port, PROBE_S)
+    connects(port, PROBE_S, PROBE_ADDRESS)
     return ""
 
 
 def _http(path: str, port: int) -> str:
-    answer = exchange(port, path, timeout_s=PROBE_S, max_bytes=1024)
+    answer = exchange(port, path, timeout_s=PROBE_S, max_bytes=1024, source=PROBE_ADDRESS)
     return "" if answer.status < 400 else f"GET {path} answered {answer.status}"
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.errors import EngineError
 from labctl.progress import Progress, Step
@@ -15,9 +15,13 @@ from labctl.runtimes.local.ports import PortName
 from labctl.runtimes.local.supervisor import Process, Supervisor
 
 if TYPE_CHECKING:
+    import psutil
+
     from labctl.plan import Plan
 
 GRACE_S = 10.0
+JOB = "LABCTL_JOB"
+"""In the environment of what `run` has started: it holds GPUs of its own."""
 _MADE_BY_UP = (
     "supervisord.conf",
     "supervisord.pid",
@@ -72,6 +76,29 @@ def take_down(handle: Mapping[str, Any], folder: SessionFolder, progress: Progre
     progress(Step(name=folder.session, state="done", detail=f"its logs stay in {folder.logs}"))
 
 
+def end_services(names: Sequence[str], grace_s: float, folder: SessionFolder) -> None:
+    """Stop these services, with all that they started; nothing happens when the supervisor does not know or run them."""
+    supervisor = Supervisor(folder)
+    running = supervisor.processes()
+    if running is not None:
+        supervisor.stop([name for name in names if name in running], grace_s)
+    for name in names:
+        end_processes(folder, GRACE_S, LABCTL_SERVICE=name)
+
+
+def end_gpu_users(folder: SessionFolder) -> None:
+    """End what computes on the session's GPUs, or is about to: notebooks' kernels, training in the background.
+
+    A shell or an editor on a terminal has been told of the GPUs too: it ends only when it has opened one.
+    """
+    from labctl.runtimes.local import processes
+
+    found = [each for each in processes.find({**folder.marks, "CUDA_VISIBLE_DEVICES": None}) if _uses_gpus(each.pid)]
+    left = processes.end(found, GRACE_S)
+    if left:
+        _refuse(left, folder)
+
+
 def end_processes(folder: SessionFolder, grace_s: float, **marks: str | None) -> None:
     """End whatever bears the session's id (and `marks`), also what left its process group. Raises EngineError.
 
@@ -81,8 +108,7 @@ def end_processes(folder: SessionFolder, grace_s: float, **marks: str | None) ->
 
     left = processes.end_all({**folder.marks, **marks}, grace_s)
     if left:
-        pids = ", ".join(str(process.pid) for process in left)
-        raise EngineError(f"processes {pids} of {folder.session} cannot be ended", f"`kill -9 {pids.replace(',', '')}`")
+        _refuse(left, folder)
 
 
 def port_holder(folder: SessionFolder) -> Callable[[PortName, int], bool]:
@@ -113,6 +139,20 @@ def end_watch(folder: SessionFolder, service: str) -> Callable[[], bool]:
         return bool(state["over"])
 
     return is_over
+
+
+def _refuse(left: Sequence[psutil.Process], folder: SessionFolder) -> NoReturn:
+    pids = ", ".join(str(process.pid) for process in left)
+    raise EngineError(f"processes {pids} of {folder.session} cannot be ended", f"`kill -9 {pids.replace(',', '')}`")
+
+
+def _uses_gpus(pid: int) -> bool:
+    from labctl.runtimes.local import processes
+
+    values = processes.variables(pid)
+    if not values.get("CUDA_VISIBLE_DEVICES") or JOB in values:
+        return False
+    return processes.has_opened_gpu(pid) or not processes.has_terminal(pid)
 
 
 def _apply(supervisor: Supervisor, grace_s: float) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+_DEVICES = ("/dev/nvidia", "/dev/dxg")
 
 Marks = Mapping[str, str | None]
 """Environment variables that tell a session's processes; None stands for any value."""
@@ -75,6 +78,32 @@ def listening_ports(processes: Iterable[psutil.Process]) -> set[int]:
             continue
         ports |= {found.laddr.port for found in connections if found.status == psutil.CONN_LISTEN}
     return ports
+
+
+def variables(pid: int) -> dict[str, str]:
+    """The environment that the process was started with; empty when it is gone or not ours to see."""
+    pairs = (os.fsdecode(item).partition("=") for item in _environ(pid) if item)
+    return {name: value for name, _, value in pairs}
+
+
+def has_terminal(pid: int) -> bool:
+    """Whether somebody may be typing into it, or reading it: it has a controlling terminal."""
+    try:
+        return psutil.Process(pid).terminal() is not None
+    except psutil.Error:
+        return False
+
+
+def has_opened_gpu(pid: int) -> bool:
+    """Whether it has a device of NVIDIA's driver open (`/dev/dxg` on WSL), as every program that uses CUDA has."""
+    found = []
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(str(entry.readlink()))
+    except OSError:  # ended, or somebody else's
+        return False
+    return any(place.startswith(_DEVICES) for place in found)
 
 
 def _bears(environ: list[bytes], marks: Marks) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,13 +16,15 @@ from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.folder import SessionFolder
-from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
+from labctl.runtimes.gpus import borrowed, visible, without
+from labctl.runtimes.local import environment, life, logs, ports, shell, state
 from labctl.runtimes.local.census import Census
+from labctl.runtimes.local.life import JOB
 from labctl.runtimes.local.supervisor import Supervisor
-from labctl.runtimes.terminal import in_terminal
+from labctl.runtimes.terminal import guarded, in_terminal
 
 if TYPE_CHECKING:
-    from labctl.gpus.inventory import Inventory
+    from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
     from labctl.settings import Settings
@@ -83,18 +86,13 @@ class LocalRuntime:
         return changes(plan, self._folder(plan.session), self._census)
 
     def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
-        from labctl.runtimes.local.prepare import prepare
+        from labctl.runtimes.local.up import up
 
         folder = self._folder(plan.session)
         with disk_trouble(self._home):
             folder.create()
             with folder.lock(lambda: progress(_waiting(plan.session))):
-                secrets.ensure(folder.root, plan)
-                handle = handles.make(plan, folder)
-                kept.write(plan, handle, folder, expires_at)
-                made = prepare(plan, self._home, progress)
-                changed = life.bring_up(plan, handle, folder, progress)
-        return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))
+                return up(plan, folder, progress, expires_at=expires_at)
 
     def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
         folder = self._folder(handle["session"])
@@ -120,16 +118,32 @@ class LocalRuntime:
         if service is not None and service not in known["services"]:
             raise _no_service(known, service)
         own = known["services"][service] if service is not None else known
-        terminal = {name: os.environ[name] for name in _FOR_TERMINALS if name in os.environ}
-        filled = secrets.fill_all(own["environment"], self.secrets(handle))
-        env = {**environment.of_host(), **terminal, **filled}
-        env["PATH"] = f"{env['PATH']}:{shell.tools(self._folder(handle['session']))}"
-        return in_terminal(command, env, known["workspace"])
+        return in_terminal(command, self._terminal_env(handle, own["environment"]), known["workspace"])
+
+    def run(self, handle: Handle, command: Sequence[str], gpus: Sequence[HeldGpu]) -> int:
+        known = self._known(handle)
+        own = kept.own_environment(self._folder(handle["session"]))
+        env = {**without(known["environment"]), **visible(borrowed(gpus)), **own, JOB: uuid.uuid4().hex}
+        return in_terminal(guarded(command), self._terminal_env(handle, env), known["workspace"])
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         known = self._known(handle)
         command = shell.command(self._folder(handle["session"]), known["environment"]["LABCTL_LAB"])
         return self.exec(handle, command, service=service)
+
+    def requests(self, handle: Handle) -> str:
+        from labctl.runtimes.local import connections
+
+        folder = self._folder(handle["session"])
+        return connections.marker(kept.complete(handle, folder), folder)
+
+    def withdraw_gpus(self, handle: Handle, progress: Progress) -> Handle:
+        from labctl.runtimes.local.up import withdraw
+
+        folder = self._folder(handle["session"])
+        self._known(handle)
+        with disk_trouble(self._home), folder.lock(lambda: progress(_waiting(folder.session))):
+            return withdraw(folder, progress)
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
@@ -153,6 +167,11 @@ class LocalRuntime:
             for file in self._home.glob(f"sessions/*/{name}")
         }
         return [self._remain(session, running.get(session, [])) for session in sorted({*running, *folders})]
+
+    def _terminal_env(self, handle: Handle, own: Mapping[str, str]) -> dict[str, str]:
+        terminal = {name: os.environ[name] for name in _FOR_TERMINALS if name in os.environ}
+        env = {**environment.of_host(), **terminal, **secrets.fill_all(own, self.secrets(handle))}
+        return {**env, "PATH": f"{env['PATH']}:{shell.tools(self._folder(handle['session']))}"}
 
     def _remain(self, session: str, pids: Sequence[int]) -> Remain:
         known = kept.complete({"session": session}, self._folder(session))

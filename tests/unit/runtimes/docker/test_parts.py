@@ -93,9 +93,9 @@ def test_limits_come_from_the_profile_the_service_and_the_host(made: Plan) -> No
 def test_only_the_ingress_publishes_and_it_leads_to_every_port(made: Plan) -> None:
     found = by_name(made)
     assert [name for name, part in found.items() if part.published] == ["ingress"]
-    assert found["ingress"].published == (20_000, 20_001, 20_002)
+    assert found["ingress"].published == (20_000, 20_001, 20_002, 30_002)  # the last for JupyterLab's health check
     config = found["ingress"].environment["HAPROXY_CONFIG"]
-    assert config.count("listen ") == 3
+    assert config.count("listen ") == 4
     assert "set-dst-port int(8888)" in config
 
 
