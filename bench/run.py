@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import allocator, cases, classroom, docker
+from bench import allocator, cases, classroom, docker, inventory
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,6 +30,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "docker_up_again": docker.up_again,
     "allocator": allocator.allocator,
     "classroom": classroom.classroom,
+    "inventory": inventory.inventory,
 }
 
 

@@ -152,7 +152,7 @@ class Plan(Model):
         return next(env for env in self.envs if env.name == name)
 
     def without_gpus(self) -> Plan:
-        """The same session once its GPUs are taken back: no allocation, and of the services those that need no GPU.
+        """The same session without GPUs: none is asked for or held, and of the services those run that need none.
 
         A service that is awaited stays so, also when whoever waited for it is gone: it would start again otherwise.
         """
@@ -167,7 +167,7 @@ class Plan(Model):
             )
             for service in kept
         ]
-        return self.model_copy(update={"allocation": None, "services": left})
+        return self.model_copy(update={"gpu": None, "allocation": None, "services": left})
 
 
 def plan(

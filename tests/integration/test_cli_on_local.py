@@ -236,4 +236,4 @@ def test_a_new_lab_proves_itself_and_a_mutant_that_passes_is_reported(labctl: La
     assert list(problems) == ["mutant constant"]
     assert problems["mutant constant"][0] == "page-served passed"
     assert problems["mutant constant"][1].startswith("words-counted did not pass: ")
-    assert answer(labctl("status", "--json")) == {"sessions": []}
+    assert answer(labctl("status", "--json")) == {"sessions": [], "waiting": []}

@@ -41,6 +41,10 @@ def up(
         str | None,
         typer.Option("--idle-timeout", metavar="1h", help="Its GPU goes back after so long without use; or never."),
     ] = None,
+    no_gpu: Annotated[
+        bool,
+        typer.Option("--no-gpu", help="The gpu profile without its GPUs; `labctl run` borrows them for a command."),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stand in line for a GPU when none is free.")] = False,
     priority: Annotated[
         int, typer.Option("--priority", help="Before smaller ones in that line; for the operator.")
@@ -63,6 +67,7 @@ def up(
         workspace=workspace,
         ttl_s=lifetime_s(ttl, "--ttl: ", "for example --ttl 4h") if ttl is not None else None,
         idle_timeout_s=_idle_timeout_s(idle_timeout) if idle_timeout is not None else None,
+        no_gpu=no_gpu,
         wait=wait,
         priority=operators(ctx, priority),
     )

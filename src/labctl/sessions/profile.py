@@ -41,3 +41,11 @@ def choose(
     if wanted is None and has_other:
         return "cpu", None
     raise refused(claim, found, also="`--profile cpu` runs the small size; " if has_other else "")
+
+
+def without_gpus(lab: Lab, wanted: str | None) -> ProfileName:
+    """The gpu profile, for who wants its environment and borrows GPUs job by job. Raises UsageError when it has none."""
+    profile = lab.spec.profiles.get("gpu")
+    if profile is None or profile.gpu is None or wanted == "cpu":
+        raise UsageError("--no-gpu leaves the GPUs of the gpu profile out, and there are none", "leave it out")
+    return "gpu"

@@ -49,6 +49,8 @@ class UpRequest:
     ttl_s: float | None = None
     idle_timeout_s: float | None = None
     """`math.inf` is never."""
+    no_gpu: bool = False
+    """The gpu profile without its GPUs and the services that need them: `labctl run` borrows one for a command."""
     wait: bool = False
     """Stand in line for a GPU instead of being refused."""
     priority: int = 0
@@ -111,7 +113,9 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     profile, allocation = _size(ctx, request, live, lab, runtime, progress)
     layout = runtime.layout(lab, session_id(lab.id, request.learner), workspace)
     made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
-    mark = _fingerprint(ctx.settings, folder, runtime.name, profile, workspace)
+    if request.no_gpu:
+        made = made.without_gpus()
+    mark = _fingerprint(ctx.settings, folder, runtime.name, profile, workspace, no_gpu=request.no_gpu)
     return Prepared(runtime=runtime, plan=made, workspace=workspace, fingerprint=mark, before=before)
 
 
@@ -131,7 +135,8 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     same_place = request.workspace is None or request.workspace.expanduser().resolve() == Path(session.workspace)
     if not (same_runtime and same_profile and same_place and request.ttl_s is None and request.idle_timeout_s is None):
         return None
-    now = _fingerprint(ctx.settings, folder, session.runtime, session.profile, Path(session.workspace))
+    place = Path(session.workspace)
+    now = _fingerprint(ctx.settings, folder, session.runtime, session.profile, place, no_gpu=request.no_gpu)
     if now != session.fingerprint or not Path(session.workspace).is_dir():
         return None
     seen = view(ctx, session, measured=False)
@@ -240,19 +245,22 @@ def _size(
     ctx: Context, request: UpRequest, live: Session | None, lab: Lab, runtime: Runtime, progress: Progress | None
 ) -> tuple[ProfileName, Allocation | None]:
     from labctl.sessions import gpus
-    from labctl.sessions.profile import choose
+    from labctl.sessions.profile import choose, without_gpus
 
     def ask(claim: Claim) -> Allocation | Refused:
         if progress is None:
             return gpus.ask(ctx, runtime, claim, lambda _step: None, record=False)
         return gpus.ask(ctx, runtime, claim, progress, wait=request.wait, priority=request.priority)
 
+    if request.no_gpu:
+        return without_gpus(lab, request.profile), None
     wanted = request.profile or (live.profile if live else None) or ctx.settings.profile
     return choose(lab, wanted, session=session_id(lab.id, request.learner), learner=request.learner, ask=ask)
 
 
-def _fingerprint(settings: Settings, folder: Path, runtime: str, profile: str, workspace: Path) -> str:
-    more = (__version__, *_surroundings(settings), folder_digest(images_folder()), runtime, profile, str(workspace))
+def _fingerprint(settings: Settings, folder: Path, runtime: str, profile: str, workspace: Path, *, no_gpu: bool) -> str:
+    size = f"{profile} without GPUs" if no_gpu else profile
+    more = (__version__, *_surroundings(settings), folder_digest(images_folder()), runtime, size, str(workspace))
     return fingerprint(folder, catalog.builtin_folder(), more)
 
 

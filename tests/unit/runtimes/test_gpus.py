@@ -117,5 +117,5 @@ def test_a_plan_without_its_gpus_has_what_needs_none_and_jobs_stay_jobs(planned:
     assert after.services[0].is_awaited(after.services)
     assert [each.digest for each in after.services] == [before.services[n].digest for n in (0, 2)]
     assert after.without_gpus() == after
-    same = {"allocation": before.allocation, "services": before.services}
+    same = {"gpu": before.gpu, "allocation": before.allocation, "services": before.services}
     assert after.model_copy(update=same) == before

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.errors import LabctlError, PreflightError
+from labctl.errors import LabctlError, PreflightError, UsageError
 from labctl.gpus.inventory import Gpu, GpuProcess, Health, Inventory
 from labctl.gpus.need import Need
 from labctl.progress import Step
@@ -263,3 +263,21 @@ def test_the_idle_timeout_is_the_settings_unless_it_is_given(ctx: Context, lab: 
     assert start(ctx, "bob", idle_timeout_s=600.0).session.idle_timeout_s == 600
     assert start(ctx, "bob").session.idle_timeout_s == 600
     assert start(ctx, "bob", idle_timeout_s=math.inf).session.idle_timeout_s is None
+
+
+def test_the_gpu_profile_can_run_without_its_gpus_until_one_is_wanted(
+    ctx: Context, lab: str, write_lab: Callable[..., Path]
+) -> None:
+    editor = start(ctx, "ada", no_gpu=True)
+    assert (editor.session.profile, uuids(editor), ctx.store.held()) == ("gpu", [], [])
+    assert editor.services == ()  # its page needs a GPU
+    assert start(ctx, "ada", no_gpu=True).changed == ()
+    assert uuids(start(ctx, "ada")) == ["GPU-0"]
+    assert uuids(start(ctx, "ada", no_gpu=True)) == []
+    assert ctx.store.held() == []
+
+
+def test_a_lab_without_a_gpu_profile_has_none_to_leave_out(ctx: Context, write_lab: Callable[..., Path]) -> None:
+    write_lab()
+    with pytest.raises(UsageError, match="--no-gpu"):
+        start(ctx, "ada", no_gpu=True)
