@@ -105,7 +105,7 @@ def test_a_learners_day(labctl: Labctl, home: Path) -> None:
     assert {name: each["state"] for name, each in up["services"].items()} == {"base": "running", "page": "running"}
     again = answer(labctl("up", "two-services", "--json"))
     assert again == {**up, "changed": []}
-    assert answer(labctl("status", "--json")) == {"sessions": [again]}
+    assert answer(labctl("status", "--json")) == {"sessions": [again], "waiting": []}
 
     report = answer(labctl("verify", "two-services", "--json"), code=1)
     assert (report["outcome"], report["score"], report["max_score"], report["trust"]) == ("fail", 4, 10, "self")
