@@ -10,6 +10,8 @@ from labctl.store.records import Held, Session
 from labctl.units import format_duration
 
 MAX_GRACE_S = 300.0
+WANTED_PART, WANTED_MIN_S = 12, 300.0
+"""While somebody waits in line, a GPU goes back after a twelfth of the time-out, and not before five minutes."""
 FRESH_S = 300.0
 """What was seen longer ago says nothing about now."""
 
@@ -66,8 +68,20 @@ def is_fresh(seen_at: datetime | None, now: datetime) -> bool:
     return seen_at is not None and abs((now - seen_at).total_seconds()) <= FRESH_S
 
 
-def idleness(session: Session, rows: Sequence[Held]) -> Idleness | None:
-    """Of a session and what it holds itself; None when it never idles, or holds nothing."""
+def timeout_s(whole_s: float, *, wanted: bool) -> float:
+    """How long a GPU may be idle: `whole_s`, or less while somebody waits for one.
+
+    >>> timeout_s(3600, wanted=False), timeout_s(3600, wanted=True), timeout_s(60, wanted=True)
+    (3600, 300.0, 60)
+    """
+    return min(whole_s, max(WANTED_MIN_S, whole_s / WANTED_PART)) if wanted else whole_s
+
+
+def idleness(session: Session, rows: Sequence[Held], *, wanted: bool) -> Idleness | None:
+    """Of a session and what it holds itself; None when it never idles, or holds nothing.
+
+    `wanted`: somebody waits in line for a GPU.
+    """
     if session.idle_timeout_s is None or not rows:
         return None
     seen = [row.seen_at for row in rows]
@@ -76,5 +90,5 @@ def idleness(session: Session, rows: Sequence[Held]) -> Idleness | None:
         since=max(row.active_at or row.since for row in rows),
         seen_at=None if None in seen else min(time for time in seen if time),
         warned_at=None if None in warned else max(time for time in warned if time),
-        timeout_s=session.idle_timeout_s,
+        timeout_s=timeout_s(session.idle_timeout_s, wanted=wanted),
     )

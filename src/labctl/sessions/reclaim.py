@@ -17,6 +17,7 @@ from labctl.sessions.collected import Collected
 from labctl.sessions.context import Context
 from labctl.sessions.idle import idleness, is_fresh
 from labctl.sessions.presence import last_active
+from labctl.sessions.queue import queue
 from labctl.store.lock import session_lock
 from labctl.store.records import Held, Session, SessionState
 from labctl.units import format_duration
@@ -138,7 +139,7 @@ def _reason(ctx: Context, session: Session, rows: Sequence[Held], *, hurry: bool
     if session.expired(now):
         return Reason(why=f"expired at {session.expires_at:%Y-%m-%d %H:%M} UTC", detail=session.detail)
     acted_at = last_active(ctx.settings.home, session.id, now)
-    idle = idleness(session, rows)
+    idle = idleness(session, rows, wanted=bool(queue(ctx)))
     if idle and idle.is_over(now) and not (acted_at and idle.warned_at and acted_at >= idle.warned_at):
         lasted = format_duration(idle.lasts_s(now))
         detail = f"{its} went back at {now:%H:%M} UTC after {lasted} without use; `labctl up {session.lab}` {_AGAIN}"
@@ -176,10 +177,10 @@ def _warn(ctx: Context) -> None:
 
 
 def _to_warn(ctx: Context, held: Sequence[Held], now: datetime) -> list[Held]:
-    rows = _held_by_sessions(held)
+    rows, wanted = _held_by_sessions(held), bool(queue(ctx))
     found = []
     for session in ctx.store.sessions(live=True):
-        idle = idleness(session, rows.get(session.id, []))
+        idle = idleness(session, rows.get(session.id, []), wanted=wanted)
         if idle is not None and idle.should_warn(now):
             found += rows[session.id]
     return found

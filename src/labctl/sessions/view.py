@@ -95,8 +95,10 @@ def _idle(ctx: Context, session: Session) -> str:
     """The warning that its GPU goes back, unless the learner has done something since; empty without one."""
     if not session.gpus or session.idle_timeout_s is None:
         return ""
+    from labctl.sessions.queue import queue
+
     rows = [row for row in ctx.store.held() if row.session == session.id and row.purpose == "session"]
-    idle = idleness(session, rows)
+    idle = idleness(session, rows, wanted=bool(queue(ctx)))
     if idle is None or idle.warned_at is None:
         return ""
     acted_at = last_active(ctx.settings.home, session.id, ctx.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +20,7 @@ from labctl.sessions.reclaim import HURRIED_S, SETTLE_S, reclaim
 from labctl.sessions.up import UpRequest, up
 from labctl.sessions.view import view
 from labctl.store.lock import session_lock
-from labctl.store.records import Held, Session, SessionState
+from labctl.store.records import Held, Session, SessionState, Waiting
 from labctl.testing.runtime import FakeRuntime
 from tests.conftest import LAB, Clock
 
@@ -110,6 +111,22 @@ def test_an_idle_gpu_goes_back_after_a_warning(
     assert list(engine.running[ID]) == ["aside"]
     assert (known(ctx).state, known(ctx).gpus) == (SessionState.RUNNING, ())
     assert (look(ctx), ctx.store.held()) == ([], [])
+
+
+def test_while_somebody_waits_in_line_five_minutes_are_enough(ctx: Context, session: Session, clock: Clock) -> None:
+    clock.advance(minutes=10)
+    assert (look(ctx), note(ctx)) == ([], "")
+    waits = Waiting(
+        session="small-lab--bob", lab="small-lab", learner="bob", host=socket.gethostname(), need={},
+        since=clock(), seen_at=clock() + timedelta(hours=1),
+    )  # fmt: skip
+    with session_lock(ctx.settings.home, waits.session):
+        with ctx.store.allocating() as table:
+            table.wait(waits)
+        assert look(ctx) == []
+        assert "its GPU goes back at 03:15 UTC" in note(ctx)
+        clock.advance(minutes=1)
+        assert [(each.what, each.why) for each in look(ctx)] == [("gpu", "idle for 11m")]
 
 
 def test_up_takes_a_gpu_again(ctx: Context, session: Session, clock: Clock) -> None:
