@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,7 +83,7 @@ class GpuHost:
                     session=name,
                     lab=lab,
                     learner=learner,
-                    host=socket.gethostname(),
+                    place="",
                     need={"count": 1, "memory_mib": 16 * 1024},
                     since=self.now - timedelta(minutes=minutes),
                     seen_at=datetime.now(UTC),

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,9 @@ class Host:
             return [dict(row) for row in database.execute("SELECT * FROM allocations WHERE released_at IS NULL")]
 
     def wait(self, seconds: float) -> None:
-        """Everything in the ledger, and what the learner did, was so much longer ago."""
+        """Everything in the ledger, and what the learner did, was so much longer ago; and somebody watched all the time."""
         with closing(sqlite3.connect(self.home / "home" / "labctl.db")) as database, database:
-            for column in ("since", "active_at", "warned_at", "seen_at"):
+            for column in ("since", "active_at", "warned_at"):
                 for id, text in database.execute(
                     f"SELECT id, {column} FROM allocations WHERE {column} NOT NULL"
                 ).fetchall():
@@ -91,6 +91,8 @@ class Host:
                     database.execute(
                         f"UPDATE allocations SET {column} = ? WHERE id = ?", (f"{then:%Y-%m-%dT%H:%M:%SZ}", id)
                     )
+            looked = f"{datetime.now(UTC) - timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}"
+            database.execute("UPDATE allocations SET active_at = COALESCE(active_at, since), seen_at = ?", (looked,))
         for file in (self.home / "home" / "sessions").glob("*/present/last"):
             then_s = file.stat().st_mtime - seconds
             os.utime(file, (then_s, then_s))

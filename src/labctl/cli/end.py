@@ -41,7 +41,7 @@ def reset(
     touch(ctx.settings.home, session.id)
     what = ", ".join(files) if files else f"everything in {session.workspace}"
     confirm(f"Put the starter's files back in place of {what}? A copy is kept.", yes)
-    done = start_over(ctx, session, files or [])
+    done = start_over(ctx, session, files or [], waiting=_waiting)
     if json:
         screen.answer_json({"session": session.id, "copy": str(done.copy), "restored": list(done.restored)})
         return
@@ -63,7 +63,7 @@ def extend(
 
     seconds = lifetime_s(more, "", "for example `labctl extend LAB 2h`")
     ctx = context()
-    session = later(ctx, find(ctx, lab), seconds)
+    session = later(ctx, find(ctx, lab), seconds, waiting=_waiting)
     expires = iso(session.expires_at) if session.expires_at else None
     if json:
         screen.answer_json({"session": session.id, "expires_at": expires})
@@ -175,7 +175,7 @@ def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool, alone: bo
                 session,
                 steps,
                 purge=purge,
-                waiting=lambda: screen.hint("another labctl works on this session; waiting for it"),
+                waiting=_waiting,
             )
     except (LabctlError, OSError) as error:
         if alone:
@@ -207,3 +207,7 @@ def confirm(question: str, yes: bool) -> None:
         raise UsageError("this must be confirmed, and there is no terminal to ask on", "add --yes if you are sure")
     if not typer.confirm(question, err=True):
         raise UsageError("not confirmed, so nothing was changed")
+
+
+def _waiting() -> None:
+    screen.hint("another labctl works on this session, or stands in line with it; waiting for it")

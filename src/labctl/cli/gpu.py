@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from labctl.sessions.inventory import View
 
 app = typer.Typer(help="The GPUs of this machine.", no_args_is_help=True)
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 ListenOption = Annotated[
     str, typer.Option("--listen", metavar="HOST:PORT", help="Where Prometheus finds it; port 0 takes a free one.")
 ]
@@ -42,13 +44,14 @@ def list_(runtime: RuntimeOption = None, json: Json = False) -> None:
 @app.command("watch")
 def watch(
     runtime: RuntimeOption = None,
-    interval: Annotated[float, typer.Option("--interval", "-n", min=0.2, help="Seconds between two looks.")] = 2.0,
+    interval: Annotated[str, typer.Option("--interval", "-n", metavar="2s", help="Time between two looks.")] = "2s",
 ) -> None:
     """The same with temperature, power and use, again and again, until Ctrl-C."""
     from labctl.cli.context import context
     from labctl.cli.gpu_screen import show
     from labctl.sessions.inventory import observed
 
+    seconds = _interval_s(interval, "2s", least_s=0.2)
     ctx = context()
     engine = ctx.runtime(runtime or ctx.settings.runtime)
 
@@ -58,12 +61,12 @@ def watch(
     if screen.in_colour(sys.stdout):
         from labctl.cli.gpu_watch import live
 
-        live(look, interval)
+        live(look, seconds)
     while True:
         show(look())
         screen.line()
         sys.stdout.flush()
-        time.sleep(interval)
+        time.sleep(seconds)
 
 
 @app.command("export")
@@ -79,7 +82,7 @@ def export(
     from labctl.sessions.export import serve
 
     ctx = context()
-    place, seconds = _place(listen), _interval_s(interval)
+    place, seconds = _place(listen), _interval_s(interval, "15s", least_s=1.0)
     engine = ctx.runtime(runtime or ctx.settings.runtime)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how a service manager ends it; in the midst of a look too
     serve(ctx, engine, place, seconds, announce=_announce, tell=screen.hint)
@@ -103,15 +106,16 @@ def _place(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _interval_s(text: str) -> float:
+def _interval_s(text: str, example: str, *, least_s: float) -> float:
+    """A duration, or a bare number of seconds. Raises UsageError."""
     from labctl.units import parse_duration
 
-    example = "for example --interval 15s; the least is 1s"
+    example = f"for example --interval {example}; the least is {least_s:g}s"
     try:
-        seconds = parse_duration(text)
+        seconds = parse_duration(f"{text}s" if _NUMBER.fullmatch(text) else text)
     except ValueError as error:
         raise UsageError(f"--interval: {error}", example) from error
-    if seconds < 1:
+    if seconds < least_s:
         raise UsageError(f"--interval: {text} is too short", example)
     return seconds
 

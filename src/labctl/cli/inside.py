@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import Json, OptionalSession, SessionArgument, services
+from labctl.cli.options import Json, OptionalSession, SessionArgument, services, words_to_run
 from labctl.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ def exec_(
     """Run a command with the lab's environment. Its exit code is labctl's."""
     from labctl.sessions.presence import present
 
+    words = words_to_run(command, "exec", lab)
     ctx, session, runtime = _session(lab)
     if service is not None:
         _service(session, service)
     with present(ctx.settings.home, session.id, "exec"):
-        return runtime.exec(session.handle, command, service=service)
+        return runtime.exec(session.handle, words, service=service)
 
 
 def shell(lab: OptionalSession = None, service: ServiceOption = None) -> int:

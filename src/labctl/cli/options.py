@@ -62,6 +62,19 @@ def lifetime_s(text: str, flag: str, example: str) -> float:
     return seconds
 
 
+def words_to_run(typed: list[str], verb: str, lab: str) -> list[str]:
+    """The command of `verb`, which begins after LAB, or after `--`. Raises UsageError when there is none."""
+    from labctl.errors import UsageError
+
+    words = typed[1:] if typed[0] == "--" else typed
+    if not words:
+        raise UsageError(f"there is no command to {verb}", f"labctl {verb} {lab} -- CMD")
+    if typed[0].startswith("-") and typed[0] != "--":
+        what = f"{typed[0]!r} is no command; options of `labctl {verb}` come before LAB"
+        raise UsageError(what, f"labctl {verb} [OPTIONS] {lab} -- CMD; `labctl {verb} --help` shows them")
+    return words
+
+
 LabArgument = Annotated[
     str, typer.Argument(metavar="LAB", help="A lab's id, or a folder with a slash in it.", autocompletion=_labs)
 ]

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import SessionArgument
+from labctl.cli.options import SessionArgument, words_to_run
 from labctl.cli.steps import Steps
-from labctl.errors import UsageError
 
 
 def run(
@@ -28,9 +27,7 @@ def run(
     from labctl.sessions.borrow import borrow
     from labctl.sessions.find import find
 
-    words = command[1:] if command[0] == "--" else command
-    if not words:
-        raise UsageError("there is no command to run", f"labctl run {lab} -- CMD")
+    words = words_to_run(command, "run", lab)
     ctx = context()
     session = find(ctx, lab)
     with Steps() as steps:

@@ -47,7 +47,7 @@ def up(
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stand in line for a GPU when none is free.")] = False,
     priority: Annotated[
-        int, typer.Option("--priority", help="Before smaller ones in that line; for the operator.")
+        int, typer.Option("--priority", min=-1000, max=1000, help="Before smaller ones in that line; for the operator.")
     ] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Json = False,
@@ -69,7 +69,7 @@ def up(
         idle_timeout_s=_idle_timeout_s(idle_timeout) if idle_timeout is not None else None,
         no_gpu=no_gpu,
         wait=wait,
-        priority=operators(ctx, priority),
+        priority=operators(ctx, priority, wait=wait),
     )
     if dry_run:
         _dry_run(ctx, request, json=json)
@@ -123,12 +123,14 @@ def _idle_timeout_s(text: str) -> float:
     return math.inf if seconds is None else seconds
 
 
-def operators(ctx: Context, priority: int) -> int:
+def operators(ctx: Context, priority: int, *, wait: bool) -> int:
     """The priority, from whom it may come: root, or the user whom LABCTL_HOME belongs to; never from inside a session."""
     home = ctx.settings.home
     is_operator = os.geteuid() in (0, home.stat().st_uid if home.exists() else os.geteuid())
     if priority and ("LABCTL_SESSION" in os.environ or not is_operator):
-        raise UsageError("--priority is for the operator of this host", "leave it out, and wait in line: --wait")
+        raise UsageError("--priority is for the operator of this host", "leave it out, and stand in line: --wait")
+    if priority and not wait:
+        raise UsageError("--priority is a place in the line, and this does not stand in it", "add --wait")
     return priority
 
 

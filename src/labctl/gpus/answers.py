@@ -34,6 +34,11 @@ def inventory(answer: Answer, library: str | None = None, log: str = "") -> Inve
     )
 
 
+def unaskable(error: OSError) -> Inventory:
+    """The inventory where the process that asks cannot even be started."""
+    return Inventory(source=_SOURCE, problem=problems.unaskable(error.filename or "", error.strerror or str(error)))
+
+
 def _system(answer: Answer) -> dict[str, Any]:
     return next((line["system"] for line in answer.lines if "system" in line), {})
 

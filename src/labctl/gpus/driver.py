@@ -34,7 +34,7 @@ class Answer:
 
 
 def start(library: str | None, *options: str) -> subprocess.Popen[bytes]:
-    """Begins to ask: `python -m labctl.gpus.nvml OPTIONS LIBRARY`. `finish` must follow."""
+    """Begins to ask: `python -m labctl.gpus.nvml OPTIONS LIBRARY`. `finish` must follow. Raises OSError."""
     command = [sys.executable, "-S", "-P", "-c", _PROGRAM, *options]
     if library:  # a bare name is looked for where libraries are
         command.append(str(Path(library).absolute()) if os.sep in library else library)

@@ -41,7 +41,10 @@ def inventory(library: str | None = None, *, deadline_s: float = DEADLINE_S) -> 
     """
     from labctl.gpus import answers, driver, kernel_log
 
-    process = driver.start(library)
+    try:
+        process = driver.start(library)
+    except OSError as error:
+        return answers.unaskable(error)
     log = kernel_log.read()  # meanwhile
     return answers.inventory(driver.finish(process, deadline_s), library, log or "")
 
@@ -54,7 +57,11 @@ def accounting(library: str | None = None, *, deadline_s: float = DEADLINE_S) ->
     """
     from labctl.gpus import accounting, driver
 
-    return accounting.of_answer(driver.finish(driver.start(library, "--accounting"), deadline_s))
+    try:
+        process = driver.start(library, "--accounting")
+    except OSError:
+        return []
+    return accounting.of_answer(driver.finish(process, deadline_s))
 
 
 class Device:

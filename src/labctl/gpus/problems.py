@@ -93,6 +93,11 @@ def unloadable(library: str, why: str) -> str:
     return f"The NVML library {library} cannot be loaded ({why}): correct LABCTL_NVML_LIBRARY, or unset it."
 
 
+def unaskable(program: str, why: str) -> str:
+    """The sentence for labctl's own Python, `program`, that this user may not start."""
+    return f"The NVIDIA driver cannot be asked, because {program} cannot be started ({why}): mend its permissions."
+
+
 def hangs(deadline_s: float) -> str:
     """The sentence for a driver that does not answer."""
     return (

@@ -118,6 +118,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def end_jobs(self, handle: Handle) -> None:
+        """End what is left of `run`s whose labctl has died. Jobs that still have one go on; ending again does nothing."""
+        ...
+
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         """An interactive shell on this process's terminal, in the workspace or in a service; its exit code."""
         ...

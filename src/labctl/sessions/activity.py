@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from labctl.errors import LabctlError
 from labctl.gpus.holders import cpu_s
 from labctl.sessions.accounts import accounted
 from labctl.sessions.context import Context
+from labctl.sessions.idle import FRESH_S
 from labctl.sessions.presence import last_active
 from labctl.store.records import Held, Session
 
@@ -26,7 +27,8 @@ NOISE_PERCENT = 5
 COUNTED_S = 300.0
 """For so long a look speaks at most; what was before it is not known."""
 CPU_NOISE = 0.1
-"""Where the driver tells no load (MIG): who computes on a GPU keeps a processor busy more than so, in cores."""
+"""So many cores a server that waits does not need. MIG tells no load, and between two epochs, or two requests, there is
+none: whose processes keep processors busy is at work."""
 MAX_ASKED_AT_ONCE = 16
 
 
@@ -36,8 +38,8 @@ class Device:
 
     utilization_percent: float | None
     processes: tuple[GpuProcess, ...] | None
-    cpu_s: float | None = None
-    """Processor time of its processes, where the driver tells no load of its own."""
+    cpu_s: Mapping[int, float] = field(default_factory=dict)
+    """Processor time of each process so far, where it can be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class Load:
     may_be_percent: float | None
     memory_mib: int | None
     processes: str | None
+    cpu_s: float | None = None
 
 
 def observe(ctx: Context, inventory: Inventory, now: datetime, *, accounts: Sequence[Accounted] = ()) -> None:
@@ -102,17 +105,17 @@ def looked(row: Held, device: Device, signs: Signs, now: datetime) -> Held:
     requests = known_requests if signs.requests is None else signs.requests
     asked = bool(requests) and requests != known_requests
     since_s = (now - row.seen_at).total_seconds() if row.seen_at else None
-    cores = _cores(known_cpu_s, device.cpu_s, since_s)
-    used_at = now if asked or _is_in_use(load, known_processes, cores) else None
+    cores = _cores(known_cpu_s, load.cpu_s, since_s)
+    was_seen = since_s is not None and since_s <= FRESH_S  # what nobody saw was perhaps work
+    used_at = now if asked or not was_seen or _is_in_use(load, known_processes, cores) else None
     active = max(time for time in (row.active_at or row.since, signs.acted_at, used_at) if time is not None)
-    passed_s = (now - row.seen_at).total_seconds() if row.seen_at else 0.0
-    counted_s = min(max(0.0, passed_s), COUNTED_S) if load.utilization_percent is not None else 0.0
+    counted_s = min(max(0.0, since_s or 0.0), COUNTED_S) if load.utilization_percent is not None else 0.0
     return replace(
         row,
         active_at=active,
         warned_at=row.warned_at if row.warned_at and active < row.warned_at else None,
         seen_at=now,
-        marker=json.dumps([requests, load.processes or "", device.cpu_s]),
+        marker=json.dumps([requests, load.processes or "", load.cpu_s]),
         peak_memory_mib=_larger(row.peak_memory_mib, load.memory_mib),
         busy_s=row.busy_s + counted_s * (load.utilization_percent or 0.0) / 100,
         observed_s=row.observed_s + counted_s,
@@ -140,16 +143,25 @@ def load_of(row: Held, device: Device) -> Load:
         may_be_percent=may_be,
         memory_mib=sum(memory) if memory and (is_alone or own) else None,
         processes=",".join(sorted(f"{process.pid}:{process.memory_mib}" for process in mine)),
+        cpu_s=_sum([device.cpu_s.get(process.pid) for process in mine]),
     )
+
+
+def _sum(seconds: Sequence[float | None]) -> float | None:
+    """None when one of them is not known, or there are none."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if known and len(known) == len(seconds) else None
 
 
 def _is_in_use(load: Load, known_processes: str, cores: float | None) -> bool:
     """Where no utilisation is told (MIG, some virtual GPUs): by processes that come, change or compute. Unknown is not idle."""
+    if cores is not None and cores > CPU_NOISE:
+        return True
     if load.may_be_percent is not None:
         return load.may_be_percent > NOISE_PERCENT
     if load.processes is None or load.processes not in ("", known_processes):
         return True
-    return load.processes != "" and (cores is None or cores > CPU_NOISE)
+    return load.processes != "" and cores is None
 
 
 def _cores(before_s: float | None, now_s: float | None, passed_s: float | None) -> float | None:
@@ -162,20 +174,20 @@ def _cores(before_s: float | None, now_s: float | None, passed_s: float | None) 
 def _devices(inventory: Inventory) -> dict[str, Device]:
     found = {}
     for gpu in inventory.gpus:
-        found[gpu.uuid] = Device(utilization_percent=gpu.sensors.utilization_percent, processes=gpu.processes)
+        found[gpu.uuid] = _device(gpu.sensors.utilization_percent, gpu.processes)
         for part in gpu.mig:
-            found[part.uuid] = Device(utilization_percent=None, processes=part.processes, cpu_s=_cpu_s(part.processes))
+            found[part.uuid] = _device(None, part.processes)
     return found
 
 
-def _cpu_s(processes: Sequence[GpuProcess] | None) -> float | None:
-    times = [cpu_s(process.pid) for process in processes or ()]
-    known = [time for time in times if time is not None]
-    return sum(known) if times and len(known) == len(times) else None
+def _device(utilization_percent: float | None, processes: tuple[GpuProcess, ...] | None) -> Device:
+    times = {process.pid: cpu_s(process.pid) for process in processes or ()}
+    known = {pid: seconds for pid, seconds in times.items() if seconds is not None}
+    return Device(utilization_percent=utilization_percent, processes=processes, cpu_s=known)
 
 
 def _signs(ctx: Context, ids: Collection[str], now: datetime) -> dict[str, Signs]:
-    sessions = [session for session in ctx.store.sessions(live=True) if session.id in ids]
+    sessions = [each for each in ctx.store.sessions(live=True) if each.id in ids and ctx.is_here(each.place)]
     if not sessions:
         return {}
     with ThreadPoolExecutor(min(MAX_ASKED_AT_ONCE, len(sessions))) as pool:

@@ -59,18 +59,12 @@ def need_of(asked: GpuNeed) -> Need:
 
 
 def abandoned(ctx: Context, held: Iterable[Held]) -> list[tuple[str, str]]:
-    """Session and purpose of what labctls have left behind that died between choosing GPUs and starting a session, or
-    while they ran a job.
+    """Session and purpose of what labctls of this place have left behind that died between choosing GPUs and starting a
+    session, or while they ran a job. What was taken in another place is for that place to judge.
 
     The lock is looked at after the row was read and before the session is: an `up` lets go of it when both are on record.
     """
-    holders = dict.fromkeys((each.session, each.purpose) for each in held)
-    unlocked = [holder for holder in holders if not is_at_work(ctx, *holder)]
+    holders = dict.fromkeys((each.session, each.purpose) for each in held if ctx.is_here(each.place))
+    unlocked = [holder for holder in holders if not is_locked(ctx.settings.home, lock_name(*holder))]
     live = {session.id for session in ctx.store.sessions(live=True)} if unlocked else set()
     return [(session, purpose) for session, purpose in unlocked if purpose == "job" or session not in live]
-
-
-def is_at_work(ctx: Context, session: str, purpose: str) -> bool:
-    """Whether a labctl may be at it: one holds the lock, or there is none here, and so it was another host's."""
-    name = lock_name(session, purpose)
-    return not (ctx.settings.home / "locks" / f"{name}.lock").exists() or is_locked(ctx.settings.home, name)

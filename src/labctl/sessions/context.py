@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,3 +24,12 @@ class Context:
     runtime: Callable[[str], Runtime]
     runtimes: tuple[str, ...] = ("local",)
     now: Callable[[], datetime]
+
+    @property
+    def place(self) -> str:
+        """This host and LABCTL_HOME: who shares the database from elsewhere cannot see our locks, nor we theirs."""
+        return f"{socket.gethostname()}:{self.settings.home}"
+
+    def is_here(self, place: str) -> bool:
+        """Whether something was recorded from this place; what says nothing is older than places are."""
+        return place in ("", self.place)

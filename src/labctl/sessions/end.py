@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["Collected", "down", "extend", "gc"]
 
 
-def extend(ctx: Context, session: Session, more_s: float) -> Session:
+def extend(ctx: Context, session: Session, more_s: float, *, waiting: Callable[[], None] = lambda: None) -> Session:
     """The session with its end `more_s` seconds later; counted from now when it has already expired.
 
     Raises NotFoundError when it ended meanwhile.
     """
-    with session_lock(ctx.settings.home, session.id):
+    with session_lock(ctx.settings.home, session.id, waiting=waiting):
         fresh = ctx.store.session(session.id)
         if fresh is None or not fresh.live:
             raise NotFoundError(f"{session.id} has ended", f"`labctl up {session.lab}` starts it again")
@@ -70,19 +70,22 @@ def gc(ctx: Context, progress: Progress, *, dry_run: bool = False) -> list[Colle
 
 def _end(ctx: Context, session: Session, progress: Progress) -> Session:
     """The session, ended. The caller holds its lock."""
+    from labctl.sessions.claims import lock_name
+
     ctx.store.set_state(session, SessionState.STOPPING)
     ctx.runtime(session.runtime).down(session.handle or {"session": session.id}, progress)
     ended = ctx.store.put(replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail=""))
     with ctx.store.allocating() as table:
         table.release(session.id, ctx.now(), "ended")
-        table.leave(session.id)
+        for purpose in ("session", "job"):
+            table.leave(lock_name(session.id, purpose))
     return ended
 
 
 def _ending(ctx: Context, progress: Progress, *, dry_run: bool) -> list[Collected]:
     found = []
     for session in ctx.store.sessions(live=True):
-        why = _why_ended(ctx, session)
+        why = _why_ended(ctx, session) if ctx.is_here(session.place) else ""
         if why and not is_locked(ctx.settings.home, session.id):
             problem = "" if dry_run else _problem(partial(_end_if_due, ctx, session.id, progress))
             found.append(Collected(session=session.id, why=why, problem=problem))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from labctl.errors import PreflightError
 from labctl.gpus.allocation import Pool, refusal
 from labctl.gpus.inventory import Allocation, HeldGpu, Holding, Inventory
-from labctl.gpus.need import Need
+from labctl.gpus.need import Need, modes
+from labctl.gpus.parts import capable
 from labctl.progress import Progress, Step
 from labctl.sessions.claims import Claim, Refused, abandoned
 from labctl.sessions.context import Context
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 AGAIN_S = 10.0
 """A waiting `up` asks again after so long at the latest: a GPU may have become free in other ways than by a release."""
+HOPELESS_S = 300.0
+"""So long is waited for GPUs that could not even come if everybody left: the driver may be back soon."""
 LOOK_AROUND_S = 30.0
 """So often a waiting `up` looks for GPUs that can be taken back."""
 
@@ -93,10 +95,19 @@ def could_ever(inventory: Inventory, need: Need) -> bool:
     return Pool(replace(inventory, gpus=empty)).take(need) is not None
 
 
-def give_back(ctx: Context, session: str, why: str) -> None:
-    """End what the session holds itself; nothing happens when that is nothing."""
+def give_back(
+    ctx: Context, session: str, why: str, *, but: Sequence[HeldGpu] = (), held_before: Container[int | None] = ()
+) -> None:
+    """End what the session holds itself, except one holding of each of `but`, and those with an id in `held_before`."""
     with ctx.store.allocating() as table:
-        table.release(session, ctx.now(), why, purpose="session")
+        left = list(but)
+        for each in reversed(table.held()):
+            if each.session != session or each.purpose != "session" or each.id in held_before:
+                continue
+            if gpu(each) in left:
+                left.remove(gpu(each))
+            else:
+                table.release_row(each.id, ctx.now(), why)
 
 
 def holdings(held: list[Held], sessions: list[Session]) -> list[Holding]:
@@ -125,13 +136,13 @@ def _attempt(ctx: Context, inventory: Inventory, claim: Claim, *, record: bool =
     with _table(ctx, record=record) as table:
         mine = (claim.session, claim.purpose)
         for session, purpose in abandoned(ctx, [each for each in table.held() if (each.session, each.purpose) != mine]):
-            table.release(session, ctx.now(), "its labctl died", purpose=purpose)
+            if purpose == "session":  # what a job has left may compute on: `reclaim` ends that first
+                table.release(session, ctx.now(), "its labctl died", purpose=purpose)
         held = table.held()
-        own = [each for each in held if each.session == claim.session and each.purpose == claim.purpose]
-        if own and _still_well(inventory, own):
-            return Allocation(gpus=tuple(gpu(each) for each in own))
-        if own:
-            table.release(claim.session, ctx.now(), "its GPU is gone or unwell", purpose=claim.purpose)
+        own = [each for each in held if (each.session, each.purpose) == mine]
+        kept = _still_serving(inventory, own, claim.need)
+        if kept:
+            return Allocation(gpus=tuple(gpu(each) for each in kept))
         others = [each for each in held if each not in own]
         pool = Pool(inventory, holdings(others, ctx.store.sessions(live=True)))
         queue = [each for each in table.waiting() if each.session == claim.key or still_waits(ctx, each)]
@@ -165,9 +176,25 @@ def _table(ctx: Context, *, record: bool) -> Iterator[Allocations]:
         return
 
 
-def _still_well(inventory: Inventory, own: list[Held]) -> bool:
-    well = {uuid for gpu in inventory.gpus if gpu.health.ok for uuid in (gpu.uuid, *(part.uuid for part in gpu.mig))}
-    return all(each.uuid in well for each in own)
+def _still_serving(inventory: Inventory, own: list[Held], need: Need) -> list[Held]:
+    """Of what is held, that which meets the need as it is now; empty when it does not suffice. The newest first: an
+    exchange that was interrupted has left the old beside the new."""
+    whole = {each.uuid: each for each in inventory.gpus if each.health.ok}
+    well = {**whole, **{part.uuid: each for each in whole.values() for part in each.mig}}
+    serving = {
+        each.uuid: each
+        for each in own
+        if each.uuid in well and capable(well[each.uuid].compute_capability, need) and _meets(each, need)
+    }
+    return list(serving.values())[-need.count :] if len(serving) >= need.count else []
+
+
+def _meets(held: Held, need: Need) -> bool:
+    if held.sharing not in modes(need.sharing, need.isolation):
+        return False
+    if held.sharing in ("exclusive", "mig"):
+        return held.total_mib is None or held.total_mib >= need.memory_mib
+    return held.memory_mib == need.memory_mib
 
 
 def _ahead(queue: list[Waiting], claim: Claim) -> list[Waiting]:
@@ -182,6 +209,7 @@ def _held(ctx: Context, claim: Claim, gpu: HeldGpu) -> Held:
         lab=claim.lab,
         learner=claim.learner,
         purpose=claim.purpose,
+        place=ctx.place,
         uuid=gpu.uuid,
         name=gpu.name,
         sharing=gpu.sharing,
@@ -210,7 +238,7 @@ def _silent(_step: Step) -> None:
 
 
 def _stand_in_line(ctx: Context, runtime: Runtime, claim: Claim, progress: Progress, priority: int) -> Allocation:
-    since, looked_at = ctx.now(), time.monotonic()
+    since, looked_at, possible_at = ctx.now(), time.monotonic(), time.monotonic()
     while True:
         with ctx.store.allocating() as table:
             table.wait(_waiting(ctx, claim, priority, since))
@@ -218,12 +246,19 @@ def _stand_in_line(ctx: Context, runtime: Runtime, claim: Claim, progress: Progr
         if isinstance(found, Allocation):
             progress(Step(name="GPU", state="done", detail=", ".join(gpu.name for gpu in found.gpus)))
             return found
-        first = found.why.splitlines()[-1].strip()
-        progress(Step(name="GPU", state="started", detail=f"place {found.ahead + 1} of {found.waiting}; {first}"))
+        if not found.could_come and time.monotonic() - possible_at > HOPELESS_S:
+            raise refused(claim, found)
+        possible_at = time.monotonic() if found.could_come else possible_at
+        progress(Step(name="GPU", state="started", detail=_standing(found)))
         if time.monotonic() - looked_at > LOOK_AROUND_S:
             _look_around(ctx, runtime.gpus())
             looked_at = time.monotonic()
         _until_something_changes(ctx)
+
+
+def _standing(found: Refused) -> str:
+    place = f"place {found.ahead + 1} of {found.waiting}; " if found.waiting else ""
+    return place + found.why.splitlines()[-1].strip()
 
 
 def _until_something_changes(ctx: Context) -> None:
@@ -243,7 +278,7 @@ def _waiting(ctx: Context, claim: Claim, priority: int, since: Any) -> Waiting:
         session=claim.key,
         lab=claim.lab,
         learner=claim.learner,
-        host=socket.gethostname(),
+        place=ctx.place,
         need=asdict(claim.need),
         priority=priority,
         since=since,

@@ -162,16 +162,21 @@ def _dcgm(gpu: Gpu, hostname: str) -> Labels:
     """The labels that dcgm-exporter gives a GPU; it writes the bus id in capitals, with eight digits for the domain."""
     domain, _, rest = (gpu.pci or "").partition(":")
     bus = f"{domain:0>8}:{rest}".upper() if rest else ""
-    return _gpu(gpu, hostname) | {"pci_bus_id": bus, "device": f"nvidia{gpu.index}", "modelName": gpu.name}
+    return _gpu(gpu, hostname) | {"pci_bus_id": bus, "device": f"nvidia{gpu.index}", "modelName": _printable(gpu.name)}
 
 
 def _gpu(gpu: Gpu, hostname: str) -> Labels:
     return {"gpu": str(gpu.index), "UUID": gpu.uuid, "Hostname": hostname}
 
 
+def _printable(text: str) -> str:
+    """A driver's words, of which a line of the exposition can be made: without control characters."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def _slice(part: Part) -> Labels:
     """A slice bears its GPU's labels, as DCGM has it, and its own UUID: two of one profile are two series."""
-    return {"GPU_I_PROFILE": part.mig.profile or "", "MIG_UUID": part.uuid} if part.mig else {}
+    return {"GPU_I_PROFILE": _printable(part.mig.profile or ""), "MIG_UUID": part.uuid} if part.mig else {}
 
 
 def _use(use: Use) -> Labels:

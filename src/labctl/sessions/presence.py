@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from labctl.disk import read_json
-
 Kind = Literal["exec", "run", "shell"]
 _LAST = "last"
+_MAX_BYTES = 4096
 
 
 @contextmanager
@@ -48,7 +47,8 @@ def touch(home: Path, session: str, now: datetime | None = None) -> None:
 def last_active(home: Path, session: str, now: datetime) -> datetime | None:
     """When the learner did something last, `now` at the latest; None when nothing is known of it.
 
-    A command that runs is something done now. A shell may stand open for days: it counts by what is typed in it.
+    A command that runs is something done now. A shell may stand open for days: it counts by what is typed in it, and so
+    does an `exec` that has a terminal, for it may be a shell.
     """
     folder = _folder(home, session)
     found = [_time_of(file, now) for file in folder.glob("*.json")]
@@ -98,13 +98,21 @@ def _time_of(file: Path, now: datetime) -> datetime | None:
             if not opened.is_held():
                 opened.remove()
                 return None
-            values = read_json(file)
-            if values.get("kind") != "shell":
+            kind, tty = opened.read()
+            if kind == "run" or (kind == "exec" and not tty):
                 return now
-            typed = Path(values["tty"]).stat().st_atime if values.get("tty") else 0.0
-            return _moment(max(typed, os.fstat(opened.descriptor).st_mtime))
-    except OSError:  # it ended while we looked
+            if kind not in ("exec", "shell"):
+                return None
+            return _moment(max(_typed_at(tty), os.fstat(opened.descriptor).st_mtime))
+    except OSError:  # it ended while we looked, or is no file of ours
         return None
+
+
+def _typed_at(tty: str) -> float:
+    try:
+        return Path(tty).stat().st_atime if tty else 0.0
+    except (OSError, ValueError):  # closed since, or no path at all
+        return 0.0
 
 
 class _Opened:
@@ -112,7 +120,7 @@ class _Opened:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self.descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        self.descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
 
     def is_held(self) -> bool:
         """A shared lock is enough to see it: two who look do not take each other for the learner."""
@@ -121,6 +129,16 @@ class _Opened:
         except BlockingIOError:
             return True
         return False
+
+    def read(self) -> tuple[str, str]:
+        """Kind and terminal, empty where there is none: whatever else a learner has written there says nothing."""
+        try:
+            values = json.loads(os.read(self.descriptor, _MAX_BYTES))
+        except (ValueError, RecursionError):
+            return "", ""
+        found = [values.get(name) if isinstance(values, dict) else None for name in ("kind", "tty")]
+        kind, tty = (value if isinstance(value, str) else "" for value in found)
+        return kind, tty
 
     def remove(self) -> None:
         """Unless somebody with the same process id has arrived meanwhile."""
@@ -131,5 +149,9 @@ class _Opened:
         os.close(self.descriptor)
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def _moment(seconds: float) -> datetime | None:
+    """None for what is no time of this calendar: anybody can set a file's."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any
 
 from labctl.sessions.context import Context
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LAPSES_S = 30.0
-"""Who has not shown for so long that it still waits has gone."""
+"""Who waits in another home, and has not shown it for so long, has gone."""
 _JOB = ".job"
 """The end of the name of one who waits for a GPU for `labctl run`."""
 
@@ -24,9 +23,11 @@ def queue(ctx: Context) -> list[Waiting]:
 
 
 def still_waits(ctx: Context, waiting: Waiting) -> bool:
-    """Whether it stands in the line of this host: it has shown lately that it does, and its labctl lives."""
+    """Whether it stands in the line of this host: its labctl lives, or, in another home, has shown lately that it does."""
+    if ctx.is_here(waiting.place):
+        return is_locked(ctx.settings.home, waiting.session)
     is_fresh = (ctx.now() - waiting.seen_at).total_seconds() < LAPSES_S
-    return waiting.host == socket.gethostname() and is_fresh and is_locked(ctx.settings.home, waiting.session)
+    return is_fresh and waiting.place.partition(":")[0] == ctx.place.partition(":")[0]
 
 
 def session_of(waiting: Waiting) -> str:

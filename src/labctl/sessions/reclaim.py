@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from labctl.errors import LabctlError, NotFoundError
 from labctl.runtimes.base import State
 from labctl.sessions.activity import MAX_ASKED_AT_ONCE
-from labctl.sessions.claims import abandoned, is_at_work
+from labctl.sessions.claims import abandoned
 from labctl.sessions.collected import Collected
 from labctl.sessions.context import Context
 from labctl.sessions.idle import idleness, is_fresh
 from labctl.sessions.presence import last_active
 from labctl.sessions.queue import queue
-from labctl.store.lock import session_lock
+from labctl.store.lock import is_locked, session_lock
 from labctl.store.records import Held, Session, SessionState
 from labctl.units import format_duration
 
@@ -65,11 +65,24 @@ def reclaim(ctx: Context, progress: Progress, *, dry_run: bool = False, hurry: b
 def _abandoned(ctx: Context, *, dry_run: bool) -> list[Collected]:
     found = abandoned(ctx, ctx.store.held())
     if found and not dry_run:
+        ended = {session for session, purpose in found if purpose == "job" and _end_jobs(ctx, session)}
         with ctx.store.allocating() as table:
-            found = abandoned(ctx, table.held())
+            found = [each for each in abandoned(ctx, table.held()) if each[1] != "job" or each[0] in ended]
             for session, purpose in found:
                 table.release(session, ctx.now(), _death(purpose), purpose=purpose)
     return [Collected(session=session, why=_death(purpose), what="gpu") for session, purpose in found]
+
+
+def _end_jobs(ctx: Context, id: str) -> bool:
+    """Whether nothing computes any more of jobs whose `labctl run` was killed: only then their GPUs are free."""
+    session = ctx.store.session(id)
+    if session is None:
+        return True
+    try:
+        ctx.runtime(session.runtime).end_jobs(session.handle or {"session": id})
+    except (LabctlError, OSError):
+        return False
+    return True
 
 
 def _death(purpose: str) -> str:
@@ -81,7 +94,7 @@ def _unused(ctx: Context, progress: Progress, *, dry_run: bool, hurry: bool) -> 
     sessions = [
         session
         for session in ctx.store.sessions(live=True)
-        if session.id in held and not is_at_work(ctx, session.id, "session")
+        if session.id in held and ctx.is_here(session.place) and not is_locked(ctx.settings.home, session.id)
     ]
     if not sessions:
         return []
@@ -179,7 +192,7 @@ def _warn(ctx: Context) -> None:
 def _to_warn(ctx: Context, held: Sequence[Held], now: datetime) -> list[Held]:
     rows, wanted = _held_by_sessions(held), bool(queue(ctx))
     found = []
-    for session in ctx.store.sessions(live=True):
+    for session in filter(lambda session: ctx.is_here(session.place), ctx.store.sessions(live=True)):
         idle = idleness(session, rows.get(session.id, []), wanted=wanted)
         if idle is not None and idle.should_warn(now):
             found += rows[session.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,11 @@ class Reset:
     restored: tuple[str, ...]
 
 
-def reset(ctx: Context, session: Session, files: list[str]) -> Reset:
+def reset(ctx: Context, session: Session, files: list[str], *, waiting: Callable[[], None] = lambda: None) -> Reset:
     """Put back `files` (all when empty). Raises NotFoundError for a file that the starter does not have."""
     lab = Path(session.lab_path)
     place = Path(session.workspace)
-    with session_lock(ctx.settings.home, session.id):
+    with session_lock(ctx.settings.home, session.id, waiting=waiting):
         workspaces.check(lab, files)
         copy = workspaces.keep_copy(place, ctx.now())
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl import __version__
-from labctl.errors import LabctlError, PreflightError, UsageError
+from labctl.errors import LabctlError, PreflightError, UnhealthyError, UsageError
 from labctl.images.names import builtin_folder as images_folder
 from labctl.labs import catalog
 from labctl.labs.digest import fingerprint, folder_digest
@@ -90,6 +90,7 @@ def up(
             return nothing
         with _taken_for_nothing(ctx, session):
             prepared = prepare(ctx, request, progress)
+            _check(prepared)
             announce(changes(prepared))
             record = _record(ctx, request, prepared, progress)
         return _start(ctx, record, prepared, progress)
@@ -115,7 +116,8 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
     if request.no_gpu:
         made = made.without_gpus()
-    mark = _fingerprint(ctx.settings, folder, runtime.name, profile, workspace, no_gpu=request.no_gpu)
+    held = [gpu.uuid for gpu in allocation.gpus] if allocation else []
+    mark = _fingerprint(ctx.settings, folder, runtime.name, _size_mark(profile, held, request), workspace)
     return Prepared(runtime=runtime, plan=made, workspace=workspace, fingerprint=mark, before=before)
 
 
@@ -136,7 +138,8 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     if not (same_runtime and same_profile and same_place and request.ttl_s is None and request.idle_timeout_s is None):
         return None
     place = Path(session.workspace)
-    now = _fingerprint(ctx.settings, folder, session.runtime, session.profile, place, no_gpu=request.no_gpu)
+    size = _size_mark(session.profile, [gpu["uuid"] for gpu in session.gpus], request)
+    now = _fingerprint(ctx.settings, folder, session.runtime, size, place)
     if now != session.fingerprint or not Path(session.workspace).is_dir():
         return None
     seen = view(ctx, session, measured=False)
@@ -146,26 +149,29 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
 
 @contextmanager
 def _taken_for_nothing(ctx: Context, id: str) -> Iterator[None]:
-    """GPUs that were taken for a session go back when it comes to nothing before it is on record with them."""
-    before = ctx.store.session(id)
+    """GPUs that were taken for a session go back when it comes to nothing before it is on record with them. What it held
+    before it goes on holding: its services still run there."""
+    held_before = {each.id for each in ctx.store.held() if each.session == id}
     try:
         yield
     except BaseException:
         from labctl.sessions import gpus
 
-        if not (before and before.live and before.gpus):
-            gpus.give_back(ctx, id, "it was not started")
+        gpus.give_back(ctx, id, "it was not started", held_before=held_before)
         raise
 
 
-def _record(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progress) -> tuple[Session, bool]:
-    """The session on record as STARTING, and whether its workspace was made. Raises PreflightError."""
-    plan, runtime, before = prepared.plan, prepared.runtime, prepared.before
-    problems = runtime.preflight(plan)
+def _check(prepared: Prepared) -> None:
+    problems = prepared.runtime.preflight(prepared.plan)
     if problems:
         raise PreflightError(
             "; ".join(problem.what for problem in problems), _joined(problem.hint for problem in problems)
         )
+
+
+def _record(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progress) -> tuple[Session, bool]:
+    """The session on record as STARTING, and whether its workspace was made."""
+    plan, runtime, before = prepared.plan, prepared.runtime, prepared.before
     made = workspaces.create(Path(plan.lab_path), prepared.workspace, plan.session)
     if made and before and before.live and before.handle:  # what still runs stands in a folder that is gone
         runtime.down(before.handle, progress)
@@ -178,16 +184,24 @@ def _start(ctx: Context, record: tuple[Session, bool], prepared: Prepared, progr
     try:
         started = prepared.runtime.up(prepared.plan, progress, expires_at=expires)
     except LabctlError as error:
+        if isinstance(error, UnhealthyError):  # what ran before has ended
+            _give_back_the_rest(ctx, prepared)
         ctx.store.set_state(session, SessionState.FAILED, error.what)
         raise
-    if prepared.before and prepared.before.gpus and not prepared.plan.allocation:
-        from labctl.sessions import gpus
-
-        gpus.give_back(ctx, session.id, "it runs without now")
+    _give_back_the_rest(ctx, prepared)
     session = replace(session, state=SessionState.RUNNING, handle=started.handle, fingerprint=prepared.fingerprint)
     ctx.store.put(session)
     changed = dict.fromkeys((*(["workspace"] if made else []), *started.changed))
     return with_changes(view(ctx, session), tuple(changed))
+
+
+def _give_back_the_rest(ctx: Context, prepared: Prepared) -> None:
+    """What the session held before and does not run on any more."""
+    if prepared.before and prepared.before.gpus:
+        from labctl.sessions import gpus
+
+        held = prepared.plan.allocation.gpus if prepared.plan.allocation else ()
+        gpus.give_back(ctx, prepared.plan.session, "it runs on others now" if held else "it runs without now", but=held)
 
 
 def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
@@ -212,6 +226,7 @@ def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
         idle_timeout_s=_idle_timeout_s(ctx, request, live),
         handle=live.handle if live and live.handle else {"session": plan.session},
         gpus=tuple(asdict(gpu) for gpu in held),
+        place=ctx.place,
     )
 
 
@@ -258,8 +273,12 @@ def _size(
     return choose(lab, wanted, session=session_id(lab.id, request.learner), learner=request.learner, ask=ask)
 
 
-def _fingerprint(settings: Settings, folder: Path, runtime: str, profile: str, workspace: Path, *, no_gpu: bool) -> str:
-    size = f"{profile} without GPUs" if no_gpu else profile
+def _size_mark(profile: str, gpus: list[str], request: UpRequest) -> str:
+    """The size that runs, and on which GPUs: services on a GPU that was exchanged must start again."""
+    return " ".join([f"{profile} without GPUs" if request.no_gpu else profile, *sorted(gpus)])
+
+
+def _fingerprint(settings: Settings, folder: Path, runtime: str, size: str, workspace: Path) -> str:
     more = (__version__, *_surroundings(settings), folder_digest(images_folder()), runtime, size, str(workspace))
     return fingerprint(folder, catalog.builtin_folder(), more)
 

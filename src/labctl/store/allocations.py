@@ -59,11 +59,17 @@ class Allocations:
         done = self._connection.execute(table.update().where(which).values(released_at=iso(now), why_released=why))
         return int(done.rowcount)
 
+    def release_row(self, id: int | None, now: datetime, why: str) -> None:
+        """End one holding, found by its `id`."""
+        table = self._schema.allocations
+        which = (table.c.id == id) & table.c.released_at.is_(None)
+        self._connection.execute(table.update().where(which).values(released_at=iso(now), why_released=why))
+
     def wait(self, waiting: Waiting) -> None:
         """Stand in the queue, or show that one still does; the place and the time of coming stay."""
         table = self._schema.waiting
         values = row_of(waiting)
-        kept = {name: values[name] for name in ("seen_at", "need", "priority", "host")}
+        kept = {name: values[name] for name in ("seen_at", "need", "priority", "place")}
         again = self._connection.execute(table.update().where(table.c.session == waiting.session).values(kept))
         if again.rowcount == 0:
             self._connection.execute(table.insert().values(values))

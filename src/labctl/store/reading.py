@@ -31,10 +31,12 @@ def rows(path: Path, query: str, values: Mapping[str, Any]) -> list[dict[str, An
             if found < version.VERSION:
                 raise version.Outdated
             return [dict(row) for row in connection.execute(query, dict(values))]
-    except (sqlite3.Error, TypeError, ValueError) as error:
+    except sqlite3.OperationalError as error:
         if "no such table: meta" in str(error):  # an interrupted first run
             return []
-        raise EngineError(f"the database {path} cannot be read: {error}", _remedy(path)) from error
+        raise EngineError(f"the database {path} cannot be read: {error}", remedy(path, str(error))) from error
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        raise EngineError(f"the database {path} cannot be read: {error}", remedy(path, str(error))) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -43,7 +45,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=_BUSY_S)
 
 
-def _remedy(path: Path) -> str:
-    if not os.access(path, os.R_OK):
-        return "mend its permissions"
+def remedy(path: Path, error: str) -> str:
+    """What mends an error of the database. It is moved aside only when it is damaged: it holds who has which GPU."""
+    if "locked" in error or "busy" in error:
+        return f"another program has it in hand: the same command again; `fuser {path}` shows who"
+    if "readonly" in error or not os.access(path, os.R_OK):
+        return "mend its permissions and its folder's"
     return "move it aside and run the command again; sessions are found again by `labctl gc`"

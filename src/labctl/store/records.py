@@ -44,6 +44,8 @@ class Session:
     """What it holds: uuid, name, memory_mib, sharing, total_mib. Read from the allocations; `put` does not write it."""
     fingerprint: str = ""
     detail: str = ""
+    place: str = ""
+    """Host and LABCTL_HOME that it lives in; empty in rows of older versions, which are this one's."""
 
     @property
     def live(self) -> bool:
@@ -62,7 +64,7 @@ class Session:
 class Held:
     """One GPU of one session's allocation, from `since` until `released_at`: both what is held now, and the ledger.
 
-    `purpose` is `session`, or `job` for what `labctl run` has borrowed. `memory_mib` is the share, `total_mib` the whole
+    `purpose` is `session`, or `job` for what `labctl run` has borrowed; `place` the host and LABCTL_HOME that hold it. `memory_mib` is the share, `total_mib` the whole
     GPU's; None is unknown. What has been seen of its use is kept beside it: `active_at` when the learner last did
     something, `warned_at` when idleness was announced, `seen_at` the last look, `marker` what requests and
     processes there were then, `peak_memory_mib`, `busy_s` the seconds of full use, of `observed_s` seconds that were watched.
@@ -77,6 +79,7 @@ class Held:
     memory_mib: int | None = None
     total_mib: int | None = None
     purpose: str = "session"
+    place: str = ""
     since: datetime
     released_at: datetime | None = None
     why_released: str = ""
@@ -92,12 +95,12 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A session that waits for GPUs on `host`, first come first served within a `priority`; `seen_at` shows it still does."""
+    """A session that waits for GPUs, first come first served within a `priority`; `seen_at` shows it still does."""
 
     session: str
     lab: str
     learner: str
-    host: str
+    place: str
     need: Mapping[str, Any]
     priority: int = 0
     since: datetime

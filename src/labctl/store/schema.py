@@ -9,6 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from labctl.errors import EngineError
+from labctl.store.reading import remedy
 from labctl.store.url import sqlite_path
 from labctl.store.version import VERSION, check
 
@@ -36,6 +37,7 @@ sessions = sa.Table(
     sa.Column("handle", sa.Text, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
 )
 
 reports = sa.Table(
@@ -65,6 +67,7 @@ allocations = sa.Table(
     sa.Column("memory_mib", sa.Integer),
     sa.Column("total_mib", sa.Integer),
     sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
     sa.Column("since", sa.Text, nullable=False),
     sa.Column("released_at", sa.Text, index=True),
     sa.Column("why_released", sa.Text, nullable=False),
@@ -83,7 +86,7 @@ waiting = sa.Table(
     sa.Column("session", sa.Text, primary_key=True),
     sa.Column("lab", sa.Text, nullable=False),
     sa.Column("learner", sa.Text, nullable=False),
-    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
     sa.Column("need", sa.Text, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False),
     sa.Column("since", sa.Text, nullable=False),
@@ -98,9 +101,17 @@ def _to_version_2(connection: sa.Connection) -> None:
         for gpu in json.loads(row["gpus"]):
             values = {name: gpu.get(name) for name in ("uuid", "name", "sharing", "memory_mib", "total_mib")}
             held = {"session": row["id"], "lab": row["lab"], "learner": row["learner"], "since": row["created_at"]}
-            rest = {"purpose": "session", "why_released": "", "marker": "", "busy_s": 0.0, "observed_s": 0.0}
+            rest = {
+                "purpose": "session",
+                "place": "",
+                "why_released": "",
+                "marker": "",
+                "busy_s": 0.0,
+                "observed_s": 0.0,
+            }
             connection.execute(allocations.insert().values({**values, **held, **rest}))
     connection.exec_driver_sql("ALTER TABLE sessions DROP COLUMN gpus")
+    connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN place TEXT NOT NULL DEFAULT ''")
 
 
 UPGRADES: dict[int, Callable[[sa.Connection], None]] = {1: _to_version_2}
@@ -120,7 +131,9 @@ def open_engine(url: str) -> sa.Engine:
         with engine.begin() as connection:
             _upgrade(connection)
     except (sa.exc.SQLAlchemyError, ImportError) as error:
-        raise EngineError(f"the database {_shown(url)} cannot be used: {_first_line(error)}", _remedy(path)) from error
+        raise EngineError(
+            f"the database {_shown(url)} cannot be used: {_first_line(error)}", _remedy(path, error)
+        ) from error
     return engine
 
 
@@ -167,7 +180,7 @@ def _shown(url: str) -> str:
     return sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
 
 
-def _remedy(path: Path | None) -> str:
+def _remedy(path: Path | None, error: Exception) -> str:
     if path is None:
         return "check LABCTL_DATABASE_URL and that the server runs; `labctl doctor` shows the setting"
-    return f"move {path} aside and run the command again; sessions are found again by `labctl gc`"
+    return remedy(path, str(error))

@@ -32,7 +32,8 @@ class FakeRuntime:
 
     Faults are put in by hand: `sick` services never become healthy, `problems` make preflight refuse, an engine that is
     `gone` refuses everything, `kill` ends a service. `answers` are what services say to checks, `starts` counts how often
-    each (session, service) was started, `requested`, by hand, how often a session was asked something.
+    each (session, service) was started, `requested`, by hand, how often a session was asked something, `ended_jobs` how
+    often a session's jobs without a labctl were to be ended: here there are none.
     """
 
     inventory: Inventory = field(default_factory=lambda: Inventory(source="fake", problem="this engine has no GPU"))
@@ -44,6 +45,7 @@ class FakeRuntime:
     starts: Counter[tuple[str, str]] = field(default_factory=Counter)
     expiries: dict[str, str | None] = field(default_factory=dict)
     requested: Counter[str] = field(default_factory=Counter)
+    ended_jobs: Counter[str] = field(default_factory=Counter)
     plans: dict[str, Plan] = field(default_factory=dict)
     name: str = "local"
     trust: Literal["self", "host", "cluster"] = "self"
@@ -139,6 +141,10 @@ class FakeRuntime:
         known = _known(handle)
         env = {**os.environ, **self._filled(handle, known), **visible(borrowed(gpus))}
         return in_terminal(guarded(command), env, known["workspace"])
+
+    def end_jobs(self, handle: Handle) -> None:
+        self._answering()
+        self.ended_jobs[handle["session"]] += 1
 
     def requests(self, handle: Handle) -> str:
         self._answering()

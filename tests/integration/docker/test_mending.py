@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from labctl.errors import UnhealthyError
+from labctl.errors import PreflightError, UnhealthyError
 from labctl.runtimes.base import State
 from labctl.runtimes.docker import labels
 from tests.conformance.engines import DockerEngine
@@ -150,3 +150,14 @@ def test_an_interrupted_exec_ends_what_it_began(host: Home, docker_engine: Docke
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=60) == 130
     until(lambda: not runs(host, docker_engine, "1234"))
+
+
+def test_a_lab_that_names_no_image_is_refused_and_so_is_one_that_names_none_any_more(host: Home) -> None:
+    host.write({"web": server(image=None)})
+    assert "start service web" in host.changes()
+    for _ in range(2):
+        with pytest.raises(PreflightError, match="web names no image; the lab names no image for its workspace"):
+            host.up()
+        host.write({"web": server()})
+        host.up()
+        host.write({"web": server(image=None)})

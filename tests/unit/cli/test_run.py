@@ -1,4 +1,4 @@
-"""`run` on the command line: what is labctl's and what is the command's. With a GPU it is in tests/integration."""
+"""`run` and `exec` on the command line: what is labctl's and what is the command's. With a GPU it is in tests/integration."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ def labctl(*args: str) -> subprocess.CompletedProcess[str]:
         (["run", "--no-wait", "small-lab", "--", "true"], 5, "no session of 'small-lab' is running"),
         (["run", "small-lab", "true", "--wait", "--colour"], 5, "no session of 'small-lab' is running"),
         (["run", "nothing-such", "true"], 5, "no lab named 'nothing-such'"),
+        (
+            ["run", "small-lab", "--learner", "q", "--", "true"],
+            2,
+            "'--learner' is no command; options of `labctl run` come",
+        ),
+        (["run", "small-lab", "--wait", "--", "true"], 2, "come before LAB"),
+        (["run", "small-lab", "--", "--odd"], 5, "no session of 'small-lab' is running"),
+        (
+            ["exec", "small-lab", "--learner", "q", "--", "true"],
+            2,
+            "'--learner' is no command; options of `labctl exec`",
+        ),
+        (["exec", "small-lab", "ls", "--colour"], 5, "no session of 'small-lab' is running"),
+        (["exec", "small-lab", "--"], 2, "Missing argument"),
     ],
 )
 def test_options_come_before_the_lab_and_what_follows_is_the_commands(

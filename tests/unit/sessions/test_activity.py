@@ -11,6 +11,7 @@ from labctl.gpus.accounting import Accounted
 from labctl.gpus.inventory import GpuProcess
 from labctl.sessions.accounts import accounted
 from labctl.sessions.activity import COUNTED_S, Device, Signs, looked
+from labctl.sessions.idle import FRESH_S
 from labctl.store.records import Held
 
 BEGIN = datetime(2026, 1, 2, 8, 0, tzinfo=UTC)
@@ -37,15 +38,22 @@ def look(row: Held, device: Device = IDLE, signs: Signs = UNSEEN, *, at: datetim
     return looked(row, device, signs, at)
 
 
-def seen(row: Held = ROW, device: Device = IDLE, *, at: datetime = BEGIN) -> Held:
-    """A row after its first look, long before NOW."""
-    return look(row, device, at=at)
+def watched(row: Held, *, seconds_ago: float = 100) -> Held:
+    """A row that has been looked at regularly since, and nothing was done."""
+    return replace(row, seen_at=NOW - timedelta(seconds=seconds_ago))
 
 
-def test_a_first_look_at_an_idle_gpu_counts_from_the_beginning() -> None:
+def seen(row: Held = ROW, device: Device = IDLE) -> Held:
+    """A row after a first look long before NOW, and watched since."""
+    return watched(look(row, device, at=BEGIN))
+
+
+def test_a_first_look_and_one_after_a_long_time_begin_the_idleness() -> None:
     after = look(ROW)
-    assert (after.active_at, after.seen_at) == (BEGIN, NOW)
+    assert (after.active_at, after.seen_at) == (NOW, NOW)
     assert (after.busy_s, after.observed_s, after.warned_at) == (0, 0, None)
+    assert look(watched(look(ROW, at=BEGIN), seconds_ago=FRESH_S + 1)).active_at == NOW
+    assert look(watched(look(ROW, at=BEGIN), seconds_ago=FRESH_S)).active_at == BEGIN
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_what_is_no_use_leaves_the_warning(device: Device, signs: Signs) -> None
 
 
 def test_the_same_requests_as_before_are_no_new_ones() -> None:
-    first = look(ROW, signs=Signs(requests="12"), at=BEGIN)
+    first = watched(look(ROW, signs=Signs(requests="12"), at=BEGIN))
     assert look(first, signs=Signs(requests="12")).active_at == BEGIN
     assert look(look(first, signs=Signs(requests=None)), signs=Signs(requests="12")).active_at == BEGIN
     assert look(first, signs=Signs(requests="13")).active_at == NOW
@@ -93,12 +101,11 @@ def test_a_mig_slice_is_in_use_when_its_processes_change_or_compute() -> None:
     slice_ = replace(ROW, uuid="MIG-1", sharing="mig")
 
     def device(pid: int, memory_mib: int, cpu_s: float | None) -> Device:
-        return Device(utilization_percent=None, processes=(process(pid, memory_mib),), cpu_s=cpu_s)
+        times = {} if cpu_s is None else {pid: cpu_s}
+        return Device(utilization_percent=None, processes=(process(pid, memory_mib),), cpu_s=times)
 
-    first = look(slice_, device(7, 100, 50.0), at=BEGIN)
-    passed_s = (NOW - BEGIN).total_seconds()
-    waits = look(first, device(7, 100, 50.0 + 0.02 * passed_s))
-    trains = look(first, device(7, 100, 50.0 + 0.9 * passed_s))
+    first = watched(look(slice_, device(7, 100, 50.0), at=BEGIN), seconds_ago=100)
+    waits, trains = look(first, device(7, 100, 52.0)), look(first, device(7, 100, 140.0))
     grown, other = look(first, device(7, 200, 50.0)), look(first, device(8, 100, 0.0))
     hidden = look(first, device(7, 100, None))
     assert [each.active_at for each in (waits, trains, grown, other, hidden)] == [BEGIN, NOW, NOW, NOW, NOW]
@@ -106,7 +113,7 @@ def test_a_mig_slice_is_in_use_when_its_processes_change_or_compute() -> None:
 
 
 def test_a_load_on_a_shared_gpu_is_anybodys_who_is_there_and_split_in_the_ledger() -> None:
-    shared = replace(seen(at=NOW - timedelta(seconds=100)), sharing="timeslice")
+    shared = replace(seen(), sharing="timeslice")
     there = (process(7, 300, "a--ada"), process(8, 500, "b--bob"))
     both = look(shared, Device(utilization_percent=60, processes=there))
     assert (both.active_at, both.busy_s, both.observed_s, both.peak_memory_mib) == (NOW, 30, 100, 300)
@@ -120,9 +127,18 @@ def test_on_a_shared_gpu_a_process_that_cannot_be_told_may_be_the_learners() -> 
     assert (hidden.active_at, hidden.peak_memory_mib) == (NOW, None)
 
 
+def test_who_computes_between_two_loads_of_the_gpu_is_at_work() -> None:
+    def device(cpu_s: float) -> Device:
+        return Device(utilization_percent=0, processes=(process(7, 100),), cpu_s={7: cpu_s})
+
+    first = watched(look(ROW, device(50.0), at=BEGIN), seconds_ago=100)
+    assert look(first, device(140.0)).active_at == NOW
+    assert look(first, device(52.0)).active_at == BEGIN
+
+
 def test_time_that_nobody_watched_is_not_counted() -> None:
     busy = Device(utilization_percent=50, processes=(process(7, 900),))
-    after = look(seen(), busy)
+    after = look(watched(seen(), seconds_ago=2 * COUNTED_S), busy)
     assert (after.observed_s, after.busy_s) == (COUNTED_S, COUNTED_S / 2)
     unknown = look(seen(), Device(utilization_percent=None, processes=None))
     assert (unknown.observed_s, unknown.busy_s) == (0, 0)

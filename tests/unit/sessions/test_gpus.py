@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -192,7 +191,7 @@ def test_a_dry_run_takes_nothing(ctx: Context, lab: str) -> None:
 def in_line(ctx: Context, session: str, **more: object) -> Waiting:
     need = {"count": 1, "memory_mib": 16 * GIB}
     made = Waiting(
-        session=session, lab="small-lab", learner=session, host=socket.gethostname(), need=need,
+        session=session, lab="small-lab", learner=session, place=ctx.place, need=need,
         since=ctx.now(), seen_at=ctx.now(),
     )  # fmt: skip
     return replace(made, **more)  # type: ignore[arg-type]
@@ -209,15 +208,68 @@ def test_nobody_jumps_the_line(ctx: Context, lab: str, engine: FakeRuntime) -> N
     assert uuids(start(ctx, "ada", profile="gpu")) == ["GPU-0"]
 
 
-def test_who_has_not_shown_for_long_has_left_the_line(
+def test_who_waits_in_another_home_of_this_host_has_a_place_as_long_as_it_shows(
     ctx: Context, lab: str, engine: FakeRuntime, clock: Clock
 ) -> None:
     engine.inventory = machine(1)
-    with session_lock(ctx.settings.home, "first"):
-        with ctx.store.allocating() as table:
-            table.wait(in_line(ctx, "first"))
-        clock.advance(seconds=LAPSES_S + 1)
-        assert uuids(start(ctx, "ada", profile="gpu")) == ["GPU-0"]
+    with ctx.store.allocating() as table:
+        table.wait(in_line(ctx, "first", place=ctx.place + "-of-bob"))
+    with pytest.raises(PreflightError, match="1 session waits in line already"):
+        start(ctx, "ada", profile="gpu")
+    clock.advance(seconds=LAPSES_S + 1)
+    assert uuids(start(ctx, "ada", profile="gpu")) == ["GPU-0"]
+
+
+def test_what_another_home_took_is_for_it_to_judge(ctx: Context, lab: str, engine: FakeRuntime) -> None:
+    engine.inventory = machine(1)
+    elsewhere = replace(ctx, settings=replace(ctx.settings, home=ctx.settings.home / "of-bob"))
+    need = Need(memory_mib=16 * GIB)
+    gpus.grant(elsewhere, engine, Claim(session="x--bob", lab="x", learner="bob", need=need), quiet)
+    with pytest.raises(PreflightError, match="bob/x"):
+        start(ctx, "ada", profile="gpu")
+    assert uuids(start(elsewhere, "ada", profile="gpu")) == ["GPU-0"]  # there it is seen that its labctl has died
+
+
+def test_an_exchange_that_fails_keeps_what_the_services_run_on(
+    ctx: Context, lab: str, engine: FakeRuntime, write_lab: Callable[..., Path]
+) -> None:
+    start(ctx, "ada")
+    ill, well = engine.inventory.gpus
+    engine.inventory = replace(engine.inventory, gpus=(replace(ill, health=Health(ok=False, reasons=("lost",))), well))
+    engine.kill("small-lab--ada", "page")
+    engine.problems = [Problem(what="the disk is full")]
+    with pytest.raises(PreflightError):
+        start(ctx, "ada")
+    assert [each.uuid for each in ctx.store.held()] == ["GPU-0"]
+    engine.problems = []
+    assert uuids(start(ctx, "ada")) == ["GPU-1"]
+    assert [each.uuid for each in ctx.store.held()] == ["GPU-1"]
+
+
+def test_services_on_an_exchanged_gpu_start_again_even_after_a_kill_in_between(
+    ctx: Context, lab: str, engine: FakeRuntime
+) -> None:
+    session = start(ctx, "ada").session
+    claim = Claim(session=session.id, lab="small-lab", learner="ada", need=Need(memory_mib=16 * GIB))
+    ill, well = engine.inventory.gpus
+    engine.inventory = replace(engine.inventory, gpus=(replace(ill, health=Health(ok=False, reasons=("lost",))), well))
+    gpus.grant(ctx, engine, claim, quiet)  # and killed
+    assert sorted(each.uuid for each in ctx.store.held()) == ["GPU-0", "GPU-1"]
+    assert uuids(start(ctx, "ada")) == ["GPU-1"]
+    assert [each.uuid for each in ctx.store.held()] == ["GPU-1"]
+
+
+def test_a_lab_that_asks_for_more_now_gets_it(
+    ctx: Context, write_lab: Callable[..., Path], engine: FakeRuntime
+) -> None:
+    write_lab(text=lab_text("timeslice"))
+    engine.inventory = machine(1)
+    start(ctx, "ada")
+    write_lab(text=lab_text("timeslice").replace("memory: 16GiB", "memory: 60GiB"))
+    assert [gpu["memory_mib"] for gpu in start(ctx, "ada").session.gpus] == [60 * GIB]
+    assert [each.memory_mib for each in ctx.store.held()] == [60 * GIB]
+    with pytest.raises(PreflightError, match="20 of the 60 GiB"):
+        start(ctx, "bob", profile="gpu")
 
 
 def test_waiting_ends_with_the_gpu_when_its_holder_goes(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,12 +45,12 @@ def session(learner: str) -> Session:
     )
 
 
-def waiting(learner: str, *, seen_at: datetime = NOON, host: str | None = None) -> Waiting:
+def waiting(learner: str, *, seen_at: datetime = NOON, place: str = "") -> Waiting:
     return Waiting(
         session=f"serve--{learner}",
         lab="serve",
         learner=learner,
-        host=host or socket.gethostname(),
+        place=place,
         need={"count": 1, "memory_mib": 16 * GIB},
         since=NOON,
         seen_at=seen_at,
@@ -148,8 +147,8 @@ def test_the_line_holds_those_who_still_wait_here(ctx: Context, clock: Clock) ->
     now = clock()
     with ctx.store.allocating() as table:
         table.wait(waiting("alice", seen_at=now))
-        table.wait(waiting("bob", seen_at=now - timedelta(minutes=5)))
-        table.wait(waiting("carol", seen_at=now, host="elsewhere"))
+        table.wait(waiting("bob", seen_at=now - timedelta(minutes=5), place=f"{ctx.place}-of-bob"))
+        table.wait(waiting("carol", seen_at=now, place="elsewhere:/home"))
         table.wait(waiting("dan", seen_at=now))
     home = ctx.settings.home
     with session_lock(home, "serve--alice"), session_lock(home, "serve--bob"), session_lock(home, "serve--carol"):

@@ -83,6 +83,12 @@ def test_figures_bear_dcgms_names_units_and_labels() -> None:
     }
 
 
+def test_a_name_is_one_line_of_printable_characters() -> None:
+    found = samples(a_gpu(name="H100\n\x1b[31m\x00 80GB"))
+    (labels,) = (labels for name, labels, _ in found if name == "DCGM_FI_DEV_GPU_UTIL")
+    assert labels["modelName"] == "H100\ufffd\ufffd[31m\ufffd 80GB"
+
+
 def test_what_the_driver_does_not_tell_is_absent_and_never_zero() -> None:
     found = samples(a_gpu(memory_free_mib=None, sensors=Sensors()))
     assert [name for name, *_ in found if name.startswith("DCGM")] == ["DCGM_FI_DEV_FB_TOTAL"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from labctl.sessions.presence import last_active, present, touch
 
@@ -71,8 +74,6 @@ def test_a_command_that_was_killed_counts_no_more(tmp_path: Path) -> None:
 
 
 def test_two_who_look_at_once_do_not_take_each_other_for_the_learner(tmp_path: Path) -> None:
-    import fcntl
-
     process = begin(tmp_path, "run")
     process.kill()
     process.communicate()
@@ -96,6 +97,65 @@ def test_a_shell_counts_by_what_is_typed_in_it(tmp_path: Path) -> None:
     process.communicate()
     for descriptor in (ours, theirs):
         os.close(descriptor)
+
+
+def test_a_command_on_a_terminal_counts_by_what_is_typed_in_it(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    process = begin(tmp_path, "exec", stdin=theirs)
+    (file,) = folder(tmp_path).glob("*.json")
+    for place in (file, Path(os.ttyname(theirs))):
+        at(place, NOW - timedelta(hours=5))
+    assert last_active(tmp_path, ID, NOW) == NOW - timedelta(hours=5)
+    process.kill()
+    process.communicate()
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
+
+
+def test_a_run_on_a_terminal_counts_as_long_as_it_lasts(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    process = begin(tmp_path, "run", stdin=theirs)
+    assert last_active(tmp_path, ID, NOW) == NOW
+    process.kill()
+    process.communicate()
+    for descriptor in (ours, theirs):
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(b"", b"{", b"[]", b"5", b'"shell"', b"\xff\xfe", b"[" * 100_000, b"{}"),
+        *(b'{"kind": 5}', b'{"kind": ["exec"], "tty": null}', b'{"kind": "sleep"}'),
+        b'{"kind": "run", "more": "' + b"x" * 1_000_000 + b'"}',
+    ],
+)
+def test_what_is_no_presence_says_nothing(tmp_path: Path, written: bytes) -> None:
+    touch(tmp_path, ID, NOW - timedelta(hours=1))
+    file = folder(tmp_path) / "1.json"
+    file.write_bytes(written)
+    with file.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert last_active(tmp_path, ID, NOW) == NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize("tty", ["5", '["/dev/tty"]', '"/nowhere"', '"\\u0000"', '"' + "x" * 3000 + '"', "{}", "true"])
+def test_a_terminal_that_is_none_has_had_no_input(tmp_path: Path, tty: str) -> None:
+    touch(tmp_path, ID, NOW - timedelta(hours=2))
+    file = folder(tmp_path) / "1.json"
+    file.write_text(f'{{"kind": "shell", "tty": {tty}}}')
+    at(file, NOW - timedelta(hours=1))
+    with file.open() as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert last_active(tmp_path, ID, NOW) == NOW - timedelta(hours=1)
+
+
+def test_what_is_no_file_hinders_nobody(tmp_path: Path) -> None:
+    touch(tmp_path, ID, NOW - timedelta(hours=1))
+    os.mkfifo(folder(tmp_path) / "1.json")
+    (folder(tmp_path) / "2.json").mkdir()
+    (folder(tmp_path) / "3.json").symlink_to("/dev/zero")
+    assert last_active(tmp_path, ID, NOW) == NOW - timedelta(hours=1)
 
 
 def test_a_home_that_cannot_be_written_hinders_nobody(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -66,6 +65,15 @@ def start(ctx: Context, learner: str = "ada") -> Session:
     return made
 
 
+def idles(ctx: Context, clock: Clock, **lasts: float) -> None:
+    """Time passes in which somebody looks every minute and sees nothing done."""
+    observe_all(ctx)
+    clock.advance(**lasts)
+    with ctx.store.allocating() as table:
+        for held in table.held():
+            table.update(replace(held, seen_at=clock() - timedelta(minutes=1)))
+
+
 def look(ctx: Context) -> list[Collected]:
     observe_all(ctx)
     return reclaim(ctx, quiet)
@@ -93,8 +101,7 @@ def acts(ctx: Context, clock: Clock) -> None:
 def test_an_idle_gpu_goes_back_after_a_warning(
     ctx: Context, session: Session, clock: Clock, engine: FakeRuntime
 ) -> None:
-    assert look(ctx) == []
-    clock.advance(minutes=54)
+    idles(ctx, clock, minutes=54)
     assert (look(ctx), note(ctx)) == ([], "")
     clock.advance(minutes=1)
     assert look(ctx) == []
@@ -114,10 +121,10 @@ def test_an_idle_gpu_goes_back_after_a_warning(
 
 
 def test_while_somebody_waits_in_line_five_minutes_are_enough(ctx: Context, session: Session, clock: Clock) -> None:
-    clock.advance(minutes=10)
+    idles(ctx, clock, minutes=10)
     assert (look(ctx), note(ctx)) == ([], "")
     waits = Waiting(
-        session="small-lab--bob", lab="small-lab", learner="bob", host=socket.gethostname(), need={},
+        session="small-lab--bob", lab="small-lab", learner="bob", place=ctx.place, need={},
         since=clock(), seen_at=clock() + timedelta(hours=1),
     )  # fmt: skip
     with session_lock(ctx.settings.home, waits.session):
@@ -130,7 +137,7 @@ def test_while_somebody_waits_in_line_five_minutes_are_enough(ctx: Context, sess
 
 
 def test_up_takes_a_gpu_again(ctx: Context, session: Session, clock: Clock) -> None:
-    clock.advance(hours=2)
+    idles(ctx, clock, hours=2)
     look(ctx)
     clock.advance(minutes=5)
     assert [each.what for each in look(ctx)] == ["gpu"]
@@ -140,14 +147,14 @@ def test_up_takes_a_gpu_again(ctx: Context, session: Session, clock: Clock) -> N
     assert len(ctx.store.held()) == 1
 
 
-def test_a_first_look_after_hours_only_warns(ctx: Context, session: Session, clock: Clock) -> None:
+def test_hours_in_which_nobody_looked_were_perhaps_work(ctx: Context, session: Session, clock: Clock) -> None:
+    look(ctx)
     clock.advance(hours=5)
+    assert (look(ctx), note(ctx)) == ([], "")
+    assert row(ctx).active_at == clock().replace(microsecond=0)
+    idles(ctx, clock, minutes=59)
     assert look(ctx) == []
-    assert "its GPU goes back at 08:09 UTC" in note(ctx)
-    clock.advance(minutes=4)
-    assert look(ctx) == []
-    clock.advance(minutes=1)
-    assert [each.why for each in look(ctx)] == ["idle for 5h 5m"]
+    assert "its GPU goes back at 09:08 UTC" in note(ctx)
 
 
 def test_each_kind_of_activity_keeps_it(ctx: Context, session: Session, clock: Clock, engine: FakeRuntime) -> None:
@@ -162,7 +169,7 @@ def test_each_kind_of_activity_keeps_it(ctx: Context, session: Session, clock: C
 
     for does in (act, ask, load):
         engine.inventory = machine()
-        clock.advance(hours=2)
+        idles(ctx, clock, hours=2)
         assert look(ctx) == []
         assert row(ctx).warned_at is not None
         clock.advance(minutes=5)
@@ -174,7 +181,7 @@ def test_each_kind_of_activity_keeps_it(ctx: Context, session: Session, clock: C
 def test_a_command_after_the_warning_keeps_it_before_anybody_looks_again(
     ctx: Context, session: Session, clock: Clock
 ) -> None:
-    clock.advance(hours=2)
+    idles(ctx, clock, hours=2)
     look(ctx)
     clock.advance(minutes=4)
     observe_all(ctx)
@@ -191,6 +198,7 @@ def test_a_gpu_that_is_not_watched_is_not_called_idle(ctx: Context, session: Ses
     elsewhere = replace(machine(), gpus=(replace(machine().gpus[0], uuid="GPU-9"),))
     observe(ctx, elsewhere, clock())
     assert (reclaim(ctx, quiet), row(ctx).seen_at) == ([], None)
+    idles(ctx, clock, hours=2)
     look(ctx)
     assert row(ctx).warned_at is not None
     clock.advance(minutes=20)
@@ -208,7 +216,7 @@ def test_a_session_that_never_idles_keeps_it(ctx: Context, session: Session, clo
 def test_an_engine_that_is_gone_is_no_reason_and_no_error(
     ctx: Context, session: Session, clock: Clock, engine: FakeRuntime
 ) -> None:
-    clock.advance(hours=2)
+    idles(ctx, clock, hours=2)
     look(ctx)
     clock.advance(minutes=5)
     engine.gone = True
@@ -220,7 +228,7 @@ def test_an_engine_that_is_gone_is_no_reason_and_no_error(
 
 
 def test_a_dry_run_only_says_so(ctx: Context, session: Session, clock: Clock, engine: FakeRuntime) -> None:
-    clock.advance(hours=2)
+    idles(ctx, clock, hours=2)
     assert gc(ctx, quiet, dry_run=True) == []
     assert row(ctx).warned_at is None
     look(ctx)
@@ -230,7 +238,7 @@ def test_a_dry_run_only_says_so(ctx: Context, session: Session, clock: Clock, en
 
 
 def test_a_session_that_somebody_works_on_is_left_alone(ctx: Context, session: Session, clock: Clock) -> None:
-    clock.advance(hours=2)
+    idles(ctx, clock, hours=2)
     look(ctx)
     clock.advance(minutes=5)
     with session_lock(ctx.settings.home, ID):
@@ -241,7 +249,7 @@ def test_a_session_that_somebody_works_on_is_left_alone(ctx: Context, session: S
 def test_whoever_dies_between_withdrawing_and_recording_is_finished_by_the_next(
     ctx: Context, session: Session, clock: Clock, engine: FakeRuntime
 ) -> None:
-    clock.advance(hours=2)
+    idles(ctx, clock, hours=2)
     look(ctx)
     clock.advance(minutes=5)
     engine.withdraw_gpus(session.handle, quiet)
@@ -253,7 +261,7 @@ def test_services_that_ended_give_the_gpu_back_and_up_takes_it_again(
     ctx: Context, session: Session, clock: Clock, engine: FakeRuntime
 ) -> None:
     engine.kill(ID, "page")
-    clock.advance(seconds=SETTLE_S)
+    idles(ctx, clock, seconds=SETTLE_S)
     assert look(ctx) == []  # the other one runs
     engine.kill(ID, "aside")
     assert look(ctx) == [Collected(session=ID, why="its services had ended", what="gpu")]
@@ -309,7 +317,7 @@ def reclaim_names(ctx: Context) -> list[str]:
 
 def test_what_another_host_took_is_left_to_it(ctx: Context, session: Session) -> None:
     with ctx.store.allocating() as table:
-        table.take([replace(row(ctx), id=None, session="small-lab--far", uuid="GPU-2")])
+        table.take([replace(row(ctx), id=None, session="small-lab--far", uuid="GPU-2", place="elsewhere:/home")])
     assert reclaim_names(ctx) == []
 
 

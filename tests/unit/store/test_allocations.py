@@ -34,7 +34,14 @@ def waiting(session: str, *, minutes: int = 0, priority: int = 0) -> Waiting:
     since = NOON + timedelta(minutes=minutes)
     need = {"count": 1, "memory_mib": 1024}
     return Waiting(
-        session=session, lab="a", learner="ada", host="h", need=need, priority=priority, since=since, seen_at=since
+        session=session,
+        lab="a",
+        learner="ada",
+        place="h:/home",
+        need=need,
+        priority=priority,
+        since=since,
+        seen_at=since,
     )
 
 

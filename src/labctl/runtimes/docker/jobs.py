@@ -1,57 +1,38 @@
 """A command that borrows GPUs: in a container like the workspace's, which nothing else of the session is in.
 
-While it runs, its labctl and the process that guards it hold a lock. A container whose lock is free has been left behind,
-by both of them having been killed: `up`, `down` and the next job remove it.
+A container whose job's lock is free (`labctl.runtimes.jobs`) has been left behind: `up`, `down`, `gc` and the next job
+remove it.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
-from labctl.disk import locked
 from labctl.errors import NotFoundError
 from labctl.gpus.inventory import HeldGpu
 from labctl.runtimes import handles as kept
-from labctl.runtimes import secrets
+from labctl.runtimes import jobs, secrets
 from labctl.runtimes.docker import cli, containers, labels, networks, toolkit
 from labctl.runtimes.docker.containers import Networks
 from labctl.runtimes.docker.parts import Part, job, revived
 from labctl.runtimes.docker.session import Session
-from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.gpus import borrowed
 from labctl.runtimes.terminal import guarded, in_terminal
 
 
 def run(session: Session, command: Sequence[str], gpus: Sequence[HeldGpu]) -> int:
     """Run it with this process's terminal; its exit code. Raises NotFoundError, EngineError."""
-    _tidy(session)
-    name = f"job-{uuid.uuid4().hex[:12]}"
-    file = _lock(session.folder, name)
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    with locked(file) as lock:
-        try:
-            return _run(session, _part(session, name, command, gpus), lock)
-        finally:
-            file.unlink(missing_ok=True)
+    end_left(session)
+    with jobs.begin(session.folder) as (name, lock):
+        return _run(session, _part(session, name, command, gpus), lock)
 
 
-def is_over(folder: SessionFolder, name: str) -> bool:
-    """Whether nobody waits for the job any more."""
-    try:
-        descriptor = os.open(_lock(folder, name), os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+def end_left(session: Session) -> None:
+    """Remove the containers of jobs that nobody waits for."""
+    for seen in session.refresh():
+        if seen.role == "job" and jobs.is_over(session.folder, seen.part):
+            containers.remove(session.client, seen.id, None)
+    jobs.forget(session.folder)
 
 
 def _run(session: Session, part: Part, lock: int) -> int:
@@ -85,13 +66,3 @@ def _part(session: Session, name: str, command: Sequence[str], gpus: Sequence[He
     own = kept.own_environment(session.folder)
     cdi = toolkit.by_cdi([gpu.uuid for gpu in gpus], session.engine.info)
     return job(revived(check), name, command, own, borrowed(gpus), cdi=cdi)
-
-
-def _tidy(session: Session) -> None:
-    for seen in session.refresh():
-        if seen.role == "job" and is_over(session.folder, seen.part):
-            containers.remove(session.client, seen.id, None)
-
-
-def _lock(folder: SessionFolder, name: str) -> Path:
-    return folder.root / "jobs" / f"{name}.lock"

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labctl.progress import Progress, Step, one_at_a_time
-from labctl.runtimes.docker import containers, jobs, labels, networks
+from labctl.runtimes import jobs
+from labctl.runtimes.docker import containers, labels, networks
 from labctl.runtimes.docker.bringing import Bringing, bring_up
 from labctl.runtimes.docker.containers import Networks, Seen
 from labctl.runtimes.docker.parts import INGRESS_NAME, WORKSPACE, Part
@@ -59,6 +60,7 @@ def take_down(session: Session, progress: Progress) -> None:
             why = "the engine does not let go of it; `labctl gc` tries again"
             progress(Step(name=f"network {network['Name']}", state="progress", detail=why))
     networks.remove_front(session.client, session.folder.home)
+    jobs.forget(session.folder)
 
 
 def end(session: Session, every: Sequence[Seen]) -> None:

@@ -90,6 +90,10 @@ class Host:
     doors: bool = True
     cdi: bool = False
 
+    def image(self, name: str) -> str:
+        """What the engine has for it; "" where the lab file names none, which preflight refuses."""
+        return self.images[name] if name else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -205,7 +209,7 @@ def build(plan: Plan, model: ModelStep, host: Host, out: Path) -> Part:
         _workspace(plan, host),
         name=f"build-{model.name}",
         role="build",
-        image=host.images[image_of_env(plan, model.env)],
+        image=host.image(image_of_env(plan, model.env)),
         command=tuple(word.replace("{out}", "/out/model") for word in model.command[1:]),
         entrypoint=(model.command[0],),
         environment={**_everywhere(plan), "CUDA_VISIBLE_DEVICES": ""},
@@ -248,7 +252,7 @@ def _service(plan: Plan, service: ServicePlan, host: Host) -> Part:
     return Part(
         name=service.name,
         role="service",
-        image=host.images[service.image or ""],
+        image=host.image(service.image or ""),
         command=tuple(service.command),
         environment={**_everywhere(plan), **gpu, **service.environment, "LABCTL_SERVICE": service.name},
         mounts=_mounts(plan, host),
@@ -275,7 +279,7 @@ def _workspace(plan: Plan, host: Host) -> Part:
     return Part(
         name=WORKSPACE,
         role="workspace",
-        image=host.images[image_of_workspace(plan)],
+        image=host.image(image_of_workspace(plan)),
         command=() if host.listens else _IDLE,
         environment={
             **_everywhere(plan),

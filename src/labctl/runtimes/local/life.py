@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from labctl.errors import EngineError
 from labctl.progress import Progress, Step
+from labctl.runtimes import jobs
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import config, environment, envs, handles
 from labctl.runtimes.local.bringing import Bringing
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from labctl.plan import Plan
 
 GRACE_S = 10.0
+JOB_GRACE_S = 3.0
+"""What a job's guard gives it."""
 JOB = "LABCTL_JOB"
 """In the environment of what `run` has started: it holds GPUs of its own."""
 _MADE_BY_UP = (
@@ -69,6 +72,7 @@ def take_down(handle: Mapping[str, Any], folder: SessionFolder, progress: Progre
     except EngineError as error:  # a supervisor that hangs is killed with the rest
         progress(Step(name=folder.session, state="progress", detail=error.what))
     end_processes(folder, grace_s)
+    jobs.forget(folder)
     for name in _MADE_BY_UP:
         (folder.root / name).unlink(missing_ok=True)
     for file in folder.launches.glob("*.json"):
@@ -97,6 +101,17 @@ def end_gpu_users(folder: SessionFolder) -> None:
     left = processes.end(found, GRACE_S)
     if left:
         _refuse(left, folder)
+
+
+def end_left_jobs(folder: SessionFolder) -> None:
+    """End what is left of jobs whose labctl has died, with its guard. Raises EngineError for what does not end."""
+    from labctl.runtimes.local import processes
+
+    names = {processes.variables(each.pid).get(JOB, "") for each in processes.find({**folder.marks, JOB: None})}
+    for name in names:
+        if jobs.is_over(folder, name):
+            end_processes(folder, JOB_GRACE_S, **{JOB: name})
+    jobs.forget(folder)
 
 
 def end_processes(folder: SessionFolder, grace_s: float, **marks: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from labctl.errors import NotFoundError
 from labctl.progress import Progress, Step
 from labctl.runtimes import handles as kept
-from labctl.runtimes import secrets
+from labctl.runtimes import jobs, secrets
 from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started
 from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.exchange import LOOPBACK
@@ -34,6 +33,9 @@ _FOR_TERMINALS = (
     *("COLORTERM", "EDITOR", "PAGER", "SHELL", "VISUAL"),
     *("LABCTL_LABS", "LABCTL_LEARNER", "LABCTL_WORKSPACES", "LABCTL_DATABASE_URL", "LABCTL_MODELS"),
 )
+
+_SIGNALLED = 128
+"""An exit code above it tells of a signal."""
 
 
 class LocalRuntime:
@@ -122,9 +124,17 @@ class LocalRuntime:
 
     def run(self, handle: Handle, command: Sequence[str], gpus: Sequence[HeldGpu]) -> int:
         known = self._known(handle)
-        own = kept.own_environment(self._folder(handle["session"]))
-        env = {**without(known["environment"]), **visible(borrowed(gpus)), **own, JOB: uuid.uuid4().hex}
-        return in_terminal(guarded(command), self._terminal_env(handle, env), known["workspace"])
+        folder = self._folder(handle["session"])
+        own = {**without(known["environment"]), **visible(borrowed(gpus)), **kept.own_environment(folder)}
+        with disk_trouble(self._home), jobs.begin(folder) as (name, lock):
+            env = self._terminal_env(handle, {**own, JOB: name})
+            exit_code = in_terminal(guarded(command), env, known["workspace"], lock=lock)
+            if exit_code > _SIGNALLED:  # perhaps it was its guard that was killed
+                life.end_processes(folder, life.JOB_GRACE_S, **{JOB: name})
+            return exit_code
+
+    def end_jobs(self, handle: Handle) -> None:
+        life.end_left_jobs(self._folder(handle["session"]))
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         known = self._known(handle)

@@ -133,3 +133,14 @@ def test_a_container_is_the_workspaces_owner_and_on_a_rootless_engine_the_learne
         assert int(user.partition(":")[0]) >= 2_000_000_000
         assert user == users.of_session("lab--ada", tmp_path, ENGINE) != users.of_session("lab--bob", tmp_path, ENGINE)
     assert users.of_session("lab--ada", tmp_path, replace(ENGINE, rootless=True)) == "0:0"
+
+
+def test_a_lab_that_names_no_image_can_be_looked_at(made: Plan) -> None:
+    nameless = made.model_copy(
+        update={
+            "services": [service.model_copy(update={"image": None}) for service in made.services],
+            "workspace": made.workspace.model_copy(update={"image": None}),
+        }
+    )
+    host = replace(HOST, images={INGRESS: "ingress:1"}, listens=False)
+    assert [part.image for part in parts(nameless, host)] == ["", "", "ingress:1"]
