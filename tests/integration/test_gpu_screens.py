@@ -83,7 +83,7 @@ def test_the_list_says_who_holds_what_and_what_sharing_means(shared: GpuHost) ->
     assert found.returncode == 0, found.stderr
     assert "alice/tune 16 GiB, shared in turns, until " in found.stdout
     assert "bob/tune 24 GiB, shared in turns, until " in found.stdout
-    assert "held by carol/tune until " in found.stdout
+    assert "carol/tune 80 GiB, a GPU of one's own, until " in found.stdout
     assert "shared in turns: nothing limits memory" in found.stdout
     assert "└ 1g.10gb" in found.stdout
     assert "slowed down hard by heat" in found.stdout

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from labctl.store.records import Waiting
 
 NOTHING = "–"
+HELD = "held by"
+"""So begins the reason why a GPU that somebody holds is not to be had; who holds it is told below anyway."""
 UNKNOWN = "?"
 _NAME = 10
 """So much of a learner's name stands in the table."""
@@ -133,7 +135,7 @@ def free_of(free_mib: int | None, total_mib: int | None) -> str:
 
 def details(row: Row) -> Iterator[Cell]:
     """Lines below the table: why nobody can have it, what is wrong with it, and who is on it."""
-    if row.why_not is not None:
+    if row.why_not is not None and not (row.whole.uses and row.why_not.startswith(HELD)):
         yield Cell(row.why_not, "yellow")
     elif row.gpu.health.reasons:
         yield Cell("; ".join(row.gpu.health.reasons), "yellow")

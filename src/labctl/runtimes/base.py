@@ -118,8 +118,10 @@ class Runtime(Protocol):
         """
         ...
 
-    def end_jobs(self, handle: Handle) -> None:
-        """End what is left of `run`s whose labctl has died. Jobs that still have one go on; ending again does nothing."""
+    def end_jobs(self, handle: Handle) -> bool:
+        """End what is left of `run`s whose labctl has died; whether no job is left. Those that still have their labctl, or
+        are being ended by its guard, go on; ending again does nothing.
+        """
         ...
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:

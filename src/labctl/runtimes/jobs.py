@@ -53,12 +53,16 @@ def is_over(folder: SessionFolder, name: str) -> bool:
     return True
 
 
-def forget(folder: SessionFolder) -> None:
-    """Remove the locks of jobs that are over, once nothing of them is left."""
+def forget(folder: SessionFolder) -> bool:
+    """Remove the locks of jobs that are over, once nothing of them is left; whether that were all."""
+    held = False
     for file in (folder.root / "jobs").glob("job-*.lock"):
         if is_over(folder, file.stem):
             with suppress(OSError):
                 file.unlink()
+        else:
+            held = True
+    return not held
 
 
 def _lock(folder: SessionFolder, name: str) -> Path:

@@ -79,10 +79,9 @@ def _end_jobs(ctx: Context, id: str) -> bool:
     if session is None:
         return True
     try:
-        ctx.runtime(session.runtime).end_jobs(session.handle or {"session": id})
+        return ctx.runtime(session.runtime).end_jobs(session.handle or {"session": id})
     except (LabctlError, OSError):
         return False
-    return True
 
 
 def _death(purpose: str) -> str:

@@ -142,9 +142,10 @@ class FakeRuntime:
         env = {**os.environ, **self._filled(handle, known), **visible(borrowed(gpus))}
         return in_terminal(guarded(command), env, known["workspace"])
 
-    def end_jobs(self, handle: Handle) -> None:
+    def end_jobs(self, handle: Handle) -> bool:
         self._answering()
         self.ended_jobs[handle["session"]] += 1
+        return True
 
     def requests(self, handle: Handle) -> str:
         self._answering()

@@ -173,7 +173,7 @@ def test_watch_fits_and_shows_figures_warnings_slices_and_the_line(width: int) -
         held=[held(warned_at=NOON), held(learner="a-very-long-name", session="tune--b")],
     )
     waits = Waiting(
-        session="serve--dan", lab="serve", learner="dan", host="here", need={"count": 2, "memory_mib": 16 * GIB},
+        session="serve--dan", lab="serve", learner="dan", place="", need={"count": 2, "memory_mib": 16 * GIB},
         since=NOON, seen_at=NOON + timedelta(seconds=1),
     )  # fmt: skip
     plain = re.sub(

@@ -27,12 +27,12 @@ def run(session: Session, command: Sequence[str], gpus: Sequence[HeldGpu]) -> in
         return _run(session, _part(session, name, command, gpus), lock)
 
 
-def end_left(session: Session) -> None:
-    """Remove the containers of jobs that nobody waits for."""
+def end_left(session: Session) -> bool:
+    """Remove the containers of jobs that nobody waits for; whether no job is left."""
     for seen in session.refresh():
         if seen.role == "job" and jobs.is_over(session.folder, seen.part):
             containers.remove(session.client, seen.id, None)
-    jobs.forget(session.folder)
+    return jobs.forget(session.folder)
 
 
 def _run(session: Session, part: Part, lock: int) -> int:

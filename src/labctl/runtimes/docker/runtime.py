@@ -119,10 +119,10 @@ class DockerRuntime:
 
         return jobs.run(self._session(self._known(handle)), command, gpus)
 
-    def end_jobs(self, handle: Handle) -> None:
+    def end_jobs(self, handle: Handle) -> bool:
         from labctl.runtimes.docker import jobs
 
-        jobs.end_left(self._session(handle))
+        return jobs.end_left(self._session(handle))
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         prefer_bash = "command -v bash >/dev/null && exec bash || exec sh"

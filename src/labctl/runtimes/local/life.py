@@ -103,15 +103,17 @@ def end_gpu_users(folder: SessionFolder) -> None:
         _refuse(left, folder)
 
 
-def end_left_jobs(folder: SessionFolder) -> None:
-    """End what is left of jobs whose labctl has died, with its guard. Raises EngineError for what does not end."""
+def end_left_jobs(folder: SessionFolder) -> bool:
+    """End what is left of jobs whose labctl has died, with its guard; whether none is left. Raises EngineError for what
+    does not end.
+    """
     from labctl.runtimes.local import processes
 
     names = {processes.variables(each.pid).get(JOB, "") for each in processes.find({**folder.marks, JOB: None})}
     for name in names:
         if jobs.is_over(folder, name):
             end_processes(folder, JOB_GRACE_S, **{JOB: name})
-    jobs.forget(folder)
+    return jobs.forget(folder)
 
 
 def end_processes(folder: SessionFolder, grace_s: float, **marks: str | None) -> None:

@@ -133,8 +133,8 @@ class LocalRuntime:
                 life.end_processes(folder, life.JOB_GRACE_S, **{JOB: name})
             return exit_code
 
-    def end_jobs(self, handle: Handle) -> None:
-        life.end_left_jobs(self._folder(handle["session"]))
+    def end_jobs(self, handle: Handle) -> bool:
+        return life.end_left_jobs(self._folder(handle["session"]))
 
     def shell(self, handle: Handle, *, service: str | None = None) -> int:
         known = self._known(handle)
