@@ -26,7 +26,7 @@ VERBS = {
     "reset": ("labctl.cli.end:reset", "Put the starter's files back; a dated copy of your work is kept."),
     "extend": ("labctl.cli.end:extend", "Give a session more time."),
     "down": ("labctl.cli.end:down", "End a session; your files stay."),
-    "gc": ("labctl.cli.end:gc", "End what has expired, remove what no session owns."),
+    "gc": ("labctl.cli.end:gc", "End what has expired, remove what no session owns, take idle GPUs back."),
     "render": ("labctl.cli.render:render", "Write what would run as a plain file; starts nothing."),
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
