@@ -107,7 +107,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be ended.")] = False,
     json: Json = False,
 ) -> None:
-    """End what has expired, remove what no session owns, take idle GPUs back. GPUs that nobody uses go back, workspaces are kept."""
+    """End what has expired, remove what no session owns, take idle GPUs back. Workspaces are kept."""
     from labctl.cli.context import context
     from labctl.sessions.end import gc as collect
 
