@@ -42,7 +42,7 @@ def lab_file_page() -> str:
     models = {name: definition for name, definition in schema["$defs"].items() if name in _LAB_MODELS}
     intro = (
         "# The lab file\n\n`labs/<id>/lab.yaml`. Names are Compose's where Compose has the thing. Every string may hold Jinja2 "
-        "templates with these names: `profile`, `model`, `model_path`, `vars.NAME`, `gpus` (how many the session has), `gpu_fraction` (its share of each, 1.0 of one of its own), `gpu_memory_mib` (the share in MiB), `workspace`, `lab_path`, `lab_folder` (the same folder where checks run), `listen`, `learner`, "
+        "templates with these names: `profile`, `model`, `model_path`, `models.NAME` (the paths of the others), `vars.NAME`, `gpus` (how many the session has), `gpu_fraction` (its share of each, 1.0 of one of its own), `gpu_memory_mib` (the share in MiB), `workspace`, `lab_path`, `lab_folder` (the same folder where checks run), `listen`, `learner`, "
         "`session`, `url(SERVICE, PORT)`, and inside a service `port(NAME)`; in a service's or the workspace's environment, and in a service's command, "
         "`secret(NAME)` stands for a password that is made up for each session. `labctl lab validate` reports mistakes with line and "
         "column; editors can use [lab.schema.json](lab.schema.json).\n"
@@ -51,7 +51,7 @@ def lab_file_page() -> str:
     return HEADER + intro + "\n" + "\n".join(tables)
 
 
-_LAB_MODELS = ("Profile", "GpuNeed", "Workspace", "Service", "Healthcheck", "Dependency", "Criterion", "Read")
+_LAB_MODELS = ("Profile", "GpuNeed", "Workspace", "Service", "Healthcheck", "Dependency", "Criterion", "Read", "Proving")
 
 
 def checks_page() -> str:

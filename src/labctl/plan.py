@@ -135,6 +135,10 @@ class Plan(Model):
     egress: bool
     model: str | None
     model_path: str | None
+    named_models: dict[str, str] = {}
+    """The profile's `models`: a template's name for one → where services see it."""
+    hub_models: dict[str, str] = {}
+    """A model hub's id → where services see it: a folder on the host, or the id itself."""
     gpu: GpuNeed | None
     allocation: Allocation | None
     workspace: WorkspacePlan
@@ -150,6 +154,19 @@ class Plan(Model):
     def env(self, name: str) -> EnvStep:
         """The environment with this name, which a service, the workspace or a model of this plan uses."""
         return next(env for env in self.envs if env.name == name)
+
+    @property
+    def model_environment(self) -> dict[str, str]:
+        """What every process is told of the models; with each of them at hand, that no hub need be asked."""
+        paths = {"": self.model_path, **{f"_{name.upper()}": path for name, path in self.named_models.items()}}
+        values = {f"MODEL_PATH{name}": path for name, path in paths.items() if path}
+        at_hand = values and not self.absent_models
+        return {**values, "HF_HUB_OFFLINE": "1"} if at_hand else values
+
+    @property
+    def absent_models(self) -> list[str]:
+        """The hub's models that are not on the host."""
+        return [name for name, path in self.hub_models.items() if name == path]
 
     def without_gpus(self) -> Plan:
         """The same session without GPUs: none is asked for or held, and of the services those run that need none.
@@ -184,8 +201,11 @@ def plan(
     if size is None:
         raise UsageError(f"{lab.id} has no profile {profile!r}", f"it has: {', '.join(lab.spec.profiles)}")
     session = session_id(lab.id, learner, cohort)
-    model_path, models = _model(lab, size.model, layout)
-    known = {"profile": profile, "model_path": model_path, "learner": learner, "session": session}
+    models = {name: _model(lab, name, layout) for name in size.model_names}
+    paths = {name: step.path if step else layout.local_models.get(name, name) for name, step in models.items()}
+    model_path = paths[size.model] if size.model else None
+    named = {name: paths[model] for name, model in size.models.items()}
+    known = {"profile": profile, "model_path": model_path, "models": named, "learner": learner, "session": session}
     context = {**known, **_places(lab, layout), **_sizes(size, allocation)}
     try:
         services = _services(lab, profile, context, layout)
@@ -193,7 +213,8 @@ def plan(
         criteria = [_criterion(lab, index, context) for index in range(len(lab.spec.criteria))]
     except BadTemplate as error:
         raise _at_its_place(lab, error) from error
-    envs = dict.fromkeys([workspace.env, *(service.env for service in services), *(model.env for model in models)])
+    built = [step for step in models.values() if step]
+    envs = dict.fromkeys([workspace.env, *(service.env for service in services), *(model.env for model in built)])
     return Plan(
         session=session,
         lab=lab.id,
@@ -209,11 +230,13 @@ def plan(
         egress=lab.spec.egress,
         model=size.model,
         model_path=model_path,
+        named_models=named,
+        hub_models={name: path for name, path in paths.items() if models[name] is None},
         gpu=size.gpu,
         allocation=allocation,
         workspace=workspace,
         envs=[EnvStep(name=env, lock=str(lab.env(env).lock), digest=lab.env(env).digest) for env in envs if env],
-        models=models,
+        models=built,
         services=services,
         criteria=criteria,
     )
@@ -264,16 +287,16 @@ def _at_its_place(lab: Lab, error: BadTemplate) -> LabFileError:
     return LabFileError(f"{lab.source.at(error.loc)}: {where}: {error.why}", "mend it, then `labctl lab validate`")
 
 
-def _model(lab: Lab, name: str | None, layout: Layout) -> tuple[str | None, list[ModelStep]]:
-    build = lab.model(name) if name else None
-    if name is None or build is None:
-        return (layout.local_models.get(name, name) if name else None), []
+def _model(lab: Lab, name: str, layout: Layout) -> ModelStep | None:
+    """How to build the model; None for one of a model hub."""
+    build = lab.model(name)
+    if build is None:
+        return None
     path = f"{layout.models}/{name}-{build.digest[:12]}"
     recipe = build.recipe
-    step = ModelStep(
+    return ModelStep(
         name=name, env=recipe.env, folder=str(build.folder), command=recipe.command, digest=build.digest, path=path
     )
-    return path, [step]
 
 
 def _url(lab: Lab, layout: Layout, service: str, port: str | None) -> str:

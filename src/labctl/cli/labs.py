@@ -136,6 +136,7 @@ def _profile(profile: Profile) -> str:
         need = profile.gpu
         capability = f", compute capability {need.compute_capability}" if need.compute_capability else ""
         parts.append(f"{need.count} GPU with {format_mib(need.memory)} ({need.sharing}{capability})")
-    if profile.model:
-        parts.append(f"model {profile.model}")
+    names = profile.model_names
+    if names:
+        parts.append(f"model{'s' if len(names) > 1 else ''} {', '.join(names)}")
     return " · ".join(parts)

@@ -146,12 +146,15 @@ def _ports(plan: Plan, host: Host) -> list[str]:
 
 
 def _warnings(plan: Plan) -> list[str]:
-    if plan.model and not plan.models and not plan.egress and plan.model_path == plan.model:
-        return [
-            f"The model {plan.model} is not on the host where this was rendered, and the lab's network leads to no hub:",
-            f"  render it again with LABCTL_MODELS=/a/folder that holds {plan.model}",
-        ]
-    return []
+    absent = [] if plan.egress else plan.absent_models
+    return [
+        line
+        for name in absent
+        for line in (
+            f"The model {name} is not on the host where this was rendered, and the lab's network leads to no hub:",
+            f"  render it again with LABCTL_MODELS=/a/folder that holds {name}",
+        )
+    ]
 
 
 def _one_line(text: str) -> str:

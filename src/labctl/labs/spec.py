@@ -78,11 +78,18 @@ class GpuNeed(Model):
         return self
 
 
+ModelName = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*" + END)]
+Name = Annotated[str, Field(max_length=40, pattern=r"^[a-z_][a-z0-9_]*" + END)]
+"""What a template may call something."""
+
+
 class Profile(Model):
     """One size of the lab."""
 
-    model: str | None = Field(default=None, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*" + END)
+    model: ModelName | None = None
     """A model of labs/models/, or a model hub's id."""
+    models: dict[Name, ModelName] = {}
+    """More of them, each under the name that templates use: `models.reranker`."""
     memory: SizeMib = 1024
     """Main memory for everything that runs; in containers also the most that each one may take."""
     cpus: float = Field(default=2.0, gt=0, le=1024)
@@ -90,8 +97,13 @@ class Profile(Model):
     disk: SizeMib = 1024
     """Free disk the first `up` needs: environments, models, outputs."""
     gpu: GpuNeed | None = None
-    vars: dict[Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*" + END)], str | int | float | bool] = {}
+    vars: dict[Name, str | int | float | bool] = {}
     """Values for templates, as `vars.name`."""
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Every model of this profile once, the main one first."""
+        return tuple(dict.fromkeys([*([self.model] if self.model else []), *self.models.values()]))
 
 
 class Workspace(Model):
@@ -203,6 +215,15 @@ class Read(Model):
     url: Annotated[str, Field(pattern=r"^https?://")]
 
 
+class Proving(Model):
+    """How `labctl lab test` proves the lab."""
+
+    keep_services: bool = False
+    """Whether starter, solution and mutants share one session: only its workspace is laid out anew between them.
+    True where that brings the lab back to its start, so where no service keeps what a learner sent it. The solution is
+    always judged once more in a session of its own."""
+
+
 class LabSpec(Model):
     """What a lab.yaml holds."""
 
@@ -218,6 +239,7 @@ class LabSpec(Model):
     workspace: Workspace = Workspace()
     services: dict[Id, Service] = {}
     criteria: Annotated[list[Criterion], Field(min_length=1)]
+    test: Proving = Proving()
 
     @model_validator(mode="after")
     def _references_exist(self) -> LabSpec:

@@ -249,3 +249,13 @@ def test_a_full_disk_while_an_environment_is_made_is_named(env_lab: LocalLab, tm
             env_lab.runtime.up(plan, env_lab.steps.append)
     finally:
         subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_each_of_several_models_is_named_in_the_environment(lab_of: Labs, wheels: Path) -> None:
+    lab = lab_of(profile="memory: 1MiB, disk: 1MiB, model: toy, models: {same: toy, far: some/hub-model}")
+    _lock(lab, "trivial==1.0\n")
+    _model(lab, "import os, sys\nos.makedirs(sys.argv[1])\n")
+    assert lab.up().changed == ("environment tiny", "model toy", "web")
+    path = lab.plan().model_path
+    told = lab.target().run(["sh", "-c", "env | grep -e MODEL -e HF_HUB_OFFLINE | sort"], timeout_s=10).stdout
+    assert told == f"MODEL_PATH={path}\nMODEL_PATH_FAR=some/hub-model\nMODEL_PATH_SAME={path}\n"

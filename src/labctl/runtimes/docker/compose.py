@@ -17,6 +17,7 @@ from labctl.gpus.inventory import Allocation, HeldGpu
 from labctl.images import catalog
 from labctl.images.names import PREFIX, is_ours
 from labctl.names import SECRET
+from labctl.runtimes import hub_models
 from labctl.runtimes.docker import ingress, labels
 from labctl.runtimes.docker.health import COMMAND_S, PROBE_S
 from labctl.runtimes.docker.parts import (
@@ -95,12 +96,11 @@ def planned_host(plan: Plan, settings: Settings, cpu_count: int) -> Host:
             f"{plan.lab} names no image for {'service ' + nameless if nameless else 'its workspace'}",
             f"give {what} in the lab file, for example docker/workspace",
         )
-    local = settings.models / plan.model if settings.models and plan.model else None
     return Host(
         images={image: catalog.reference(image, plan.profile, settings) for image in images(plan)},
         workspace=_WORKSPACE,
         models=_MODELS,
-        local_models={plan.model: str(local)} if plan.model and local and local.is_dir() else {},
+        local_models=hub_models.on_host(plan.hub_models, settings.models),
         user=f"{_UID}:{_GID}",
         listens=is_ours(plan.workspace.image or ""),
         cpu_count=cpu_count,

@@ -53,7 +53,5 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
 
 def _paths(plan: Plan, host: Host) -> dict[str, str]:
     models = {model.path: f"{host.models}/{PurePosixPath(model.path).name}" for model in plan.models}
-    local = host.local_models.get(plan.model or "")
-    if local and plan.model_path:
-        models[plan.model_path] = local
+    models |= {plan.hub_models[name]: local for name, local in host.local_models.items()}
     return {plan.workspace.path: host.workspace, "/lab": plan.lab_path, **models}

@@ -333,11 +333,7 @@ def _everywhere(plan: Plan) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "NVIDIA_VISIBLE_DEVICES": "void",  # CUDA images say "all", and the runtime would obey
     }
-    if plan.model_path:
-        values["MODEL_PATH"] = plan.model_path
-        if PurePosixPath(plan.model_path).is_absolute():
-            values["HF_HUB_OFFLINE"] = "1"
-    return values
+    return {**values, **plan.model_environment}
 
 
 def _gpu(allocation: Allocation | None, *, cdi: bool) -> dict[str, str]:
@@ -368,9 +364,7 @@ def _mounts(plan: Plan, host: Host) -> tuple[Mount, ...]:
     lab = Path(plan.lab_path)
     names = shown(lab) if host.shown is None else host.shown
     built = [Mount(source=f"{host.models}/{PurePosixPath(m.path).name}", target=m.path) for m in plan.models]
-    local = host.local_models.get(plan.model or "")
-    if local and plan.model_path:
-        built.append(Mount(source=local, target=plan.model_path))
+    built += [Mount(source=local, target=plan.hub_models[name]) for name, local in host.local_models.items()]
     return (
         Mount(source=host.workspace, target=plan.workspace.path, read_only=False),
         *(Mount(source=str(lab / name), target=f"/lab/{name}") for name in names),

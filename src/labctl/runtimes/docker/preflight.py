@@ -82,10 +82,10 @@ def _images(plan: Plan) -> Iterator[Problem]:
 
 def _model(plan: Plan) -> Iterator[Problem]:
     """A model's hub is outside, and without egress there is no way there."""
-    if plan.model and not plan.models and not plan.egress and plan.model_path == plan.model:
+    for name in () if plan.egress else plan.absent_models:
         yield Problem(
-            what=f"the model {plan.model} is not on this host, and this lab's network does not reach a model hub",
-            hint=f"put it into LABCTL_MODELS/{PurePosixPath(plan.model)} on this host, or use --profile cpu",
+            what=f"the model {name} is not on this host, and this lab's network does not reach a model hub",
+            hint=f"put it into LABCTL_MODELS/{PurePosixPath(name)} on this host, or use --profile cpu",
         )
 
 

@@ -13,6 +13,7 @@ from labctl.images.build import ensure
 from labctl.images.engine import engine_errors
 from labctl.images.names import is_ours
 from labctl.progress import Progress, one_at_a_time
+from labctl.runtimes import hub_models
 from labctl.runtimes.docker import toolkit, users
 from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.parts import JUPYTER_PORT, Host, shown
@@ -20,7 +21,6 @@ from labctl.runtimes.docker.parts import images as images_of
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
-    from labctl.settings import Settings
 
 _PULLS = 3
 
@@ -46,12 +46,11 @@ def images(plan: Plan, engine: Engine, progress: Progress) -> Mapping[str, str]:
 def host(plan: Plan, engine: Engine, references: Mapping[str, str]) -> Host:
     """What the plan's containers need to know of this host."""
     workspace = Path(plan.workspace.source or plan.workspace.path)
-    local = local_model(engine.settings, plan.model or "")
     return Host(
         images=references,
         workspace=str(workspace),
         models=str(engine.settings.home / "models"),
-        local_models={plan.model: str(local)} if plan.model and local else {},
+        local_models=hub_models.on_host(plan.hub_models, engine.settings.models),
         user=users.of_session(plan.session, workspace, engine.info),
         listens=_listens(plan, engine, references),
         cpu_count=engine.info.cpu_count or 1,
@@ -64,12 +63,6 @@ def planned_host(plan: Plan, engine: Engine) -> Host:
     """The same before the images are there: as if each were what its name says."""
     references = {image: catalog.reference(image, plan.profile, engine.settings) for image in images_of(plan)}
     return host(plan, engine, references)
-
-
-def local_model(settings: Settings, name: str) -> Path | None:
-    """The folder of a hub's model on this host, when there is one."""
-    folder = settings.models / name if settings.models and name else None
-    return folder if folder is not None and folder.is_dir() else None
 
 
 def _listens(plan: Plan, engine: Engine, references: Mapping[str, str]) -> bool:

@@ -46,10 +46,10 @@ class DockerRuntime:
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
         from labctl.plan import declared_layout
-        from labctl.runtimes.docker import preparing
+        from labctl.runtimes import hub_models
 
-        named = {profile.model for profile in lab.spec.profiles.values() if profile.model}
-        local = {name: f"{_MODELS}/{name}" for name in named if preparing.local_model(self._settings, name)}
+        named = {name for profile in lab.spec.profiles.values() for name in profile.model_names}
+        local = {name: f"{_MODELS}/{name}" for name in hub_models.on_host(named, self._settings.models)}
         return replace(declared_layout(lab), source=str(workspace), local_models=local)
 
     def gpus(self) -> Inventory:

@@ -62,18 +62,14 @@ def _past_the_proxy(kept: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_session(plan: Plan, home: Path) -> dict[str, str]:
-    """What every process of the session is told: whose it is, its model."""
-    values = {
+    """What every process of the session is told: whose it is, its models."""
+    return {
         "LABCTL_SESSION": plan.session,
         "LABCTL_HOME": str(home),
         "LABCTL_LAB": plan.lab,
         "PYTHONUNBUFFERED": "1",
+        **plan.model_environment,
     }
-    if plan.model_path:
-        values["MODEL_PATH"] = plan.model_path
-        if Path(plan.model_path).is_absolute():
-            values["HF_HUB_OFFLINE"] = "1"
-    return values
 
 
 def of_service(plan: Plan, service: ServicePlan, home: Path, venv: str | None) -> dict[str, str]:

@@ -26,7 +26,7 @@ def make(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
         "workspace": plan.workspace.path,
         "lab_path": plan.lab_path,
         "models": str(folder.home / "models"),
-        "model_paths": [plan.model_path] if plan.model_path and Path(plan.model_path).is_absolute() else [],
+        "model_paths": [path for path in plan.hub_models.values() if Path(path).is_absolute()],
         "env": f"{venv}/bin" if venv else None,
         "environment": {
             **environment.of_session(plan, folder.home),

@@ -51,9 +51,10 @@ class LocalRuntime:
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
         from labctl.plan import Layout
+        from labctl.runtimes import hub_models
 
         folder = self._folder(session)
-        named = {profile.model for profile in lab.spec.profiles.values() if profile.model}
+        named = {name for profile in lab.spec.profiles.values() for name in profile.model_names}
         with disk_trouble(self._home):
             numbers = ports.keep(
                 folder,
@@ -67,7 +68,7 @@ class LocalRuntime:
             models=str(self._home / "models"),
             ports=numbers,
             hosts=dict.fromkeys(lab.spec.services, LOOPBACK),
-            local_models={name: str(path) for name in named if (path := self._local_model(name))},
+            local_models=hub_models.on_host(named, self._settings.models),
         )
 
     def gpus(self) -> Inventory:
@@ -197,10 +198,6 @@ class LocalRuntime:
         if "services" not in known:
             raise NotFoundError(f"the session {folder.session} was never started", "`labctl up` starts it")
         return known
-
-    def _local_model(self, name: str) -> Path | None:
-        folder = self._settings.models / name if self._settings.models else None
-        return folder if folder is not None and folder.is_dir() else None
 
 
 def _waiting(session: str) -> Step:

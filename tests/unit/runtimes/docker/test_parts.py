@@ -144,3 +144,29 @@ def test_a_lab_that_names_no_image_can_be_looked_at(made: Plan) -> None:
     )
     host = replace(HOST, images={INGRESS: "ingress:1"}, listens=False)
     assert [part.image for part in parts(nameless, host)] == ["", "", "ingress:1"]
+
+
+def test_models_that_are_on_the_host_are_mounted_and_the_hub_is_left_alone(
+    write_lab: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = LAB.replace("disk: 100MiB", "disk: 100MiB, model: org/one, models: {two: org/two}").replace(
+        "command: [serve]", 'command: [serve, "{{ models.two }}"]'
+    )
+    lab = load_folder(write_lab(text=text))
+    layout = replace(declared_layout(lab), local_models={"org/one": "/models/org/one", "org/two": "/models/org/two"})
+    made = plan(lab, learner="ada", profile="cpu", layout=layout)
+    host = replace(HOST, local_models={"org/one": "/srv/one", "org/two": "/srv/two"})
+    web = by_name(made, host)["web"]
+    assert web.command == ("serve", "/models/org/two")
+    assert {"/srv/one", "/srv/two"} <= {mount.source for mount in web.mounts}
+    wanted = {"MODEL_PATH": "/models/org/one", "MODEL_PATH_TWO": "/models/org/two", "HF_HUB_OFFLINE": "1"}
+    assert wanted.items() <= web.environment.items()
+
+
+def test_a_model_that_is_not_on_the_host_is_named_as_absent(write_lab: Callable[..., Path]) -> None:
+    text = LAB.replace("disk: 100MiB", "disk: 100MiB, model: org/one, models: {two: org/two}")
+    lab = load_folder(write_lab(text=text))
+    layout = replace(declared_layout(lab), local_models={"org/one": "/models/org/one"})
+    made = plan(lab, learner="ada", profile="cpu", layout=layout)
+    assert made.absent_models == ["org/two"]
+    assert "HF_HUB_OFFLINE" not in made.model_environment
