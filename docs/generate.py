@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -9,9 +10,13 @@ from typing import Any, get_args
 
 import typer
 
-from labctl.checks import Check
 from labctl.checks.base import BaseCheck
+from labctl.checks.kinds import Check
 from labctl.cli.app import app
+from labctl.errors import LabFileError
+from labctl.labs import catalog, curriculum
+from labctl.labs.course_spec import Courses
+from labctl.labs.lab import Lab, load_folder
 from labctl.labs.schema import lab_schema
 
 DOCS = Path(__file__).resolve().parent
@@ -24,6 +29,7 @@ def main() -> int:
         "lab-file.md": lab_file_page(),
         "checks.md": checks_page(),
         "cli.md": cli_page(),
+        "curriculum.md": curriculum_page(),
     }
     stale = [name for name, text in pages.items() if _read(DOCS / name) != text]
     if "--check" in sys.argv:
@@ -48,10 +54,25 @@ def lab_file_page() -> str:
         "column; editors can use [lab.schema.json](lab.schema.json).\n"
     )
     tables = [_table("The file", schema), *(_table(name, models[name]) for name in _LAB_MODELS)]
+    courses = Courses.model_json_schema()["$defs"]
+    tables += [
+        "# Courses\n\n`courses.yaml` in a folder of labs: courses by name, shown by `labctl list --course NAME`.\n",
+        *(_table(name, courses[name]) for name in ("Course", "CourseStep", "CourseReading")),
+    ]
     return HEADER + intro + "\n" + "\n".join(tables)
 
 
-_LAB_MODELS = ("Profile", "GpuNeed", "Workspace", "Service", "Healthcheck", "Dependency", "Criterion", "Read", "Proving")
+_LAB_MODELS = (
+    "Profile",
+    "GpuNeed",
+    "Workspace",
+    "Service",
+    "Healthcheck",
+    "Dependency",
+    "Criterion",
+    "Read",
+    "Proving",
+)
 
 
 def checks_page() -> str:
@@ -63,9 +84,51 @@ def checks_page() -> str:
     kinds = sorted(_kinds(), key=lambda model: str(model.model_fields["kind"].default))
     rows = [f"| [`{_kind(model)}`](#{_kind(model)}) | {_first_line(model.__doc__)} |" for model in kinds]
     overview = "\n| kind | what it looks at |\n|---|---|\n" + "\n".join(rows) + "\n"
-    tables = [_table(_kind(model), model.model_json_schema(by_alias=True), hide={"kind"}) for model in kinds]
-    matcher = _table("Match", lab_schema()["$defs"]["Match"])
-    return HEADER + intro + overview + "\n" + "\n".join([*tables, matcher])
+    models = lab_schema()["$defs"]
+    tables = [_table(_kind(model), models[model.__name__]) for model in kinds]
+    known = {*(model.__name__ for model in kinds), *_LAB_MODELS}
+    parts = [
+        _table(name, model) for name, model in sorted(models.items()) if name not in known and "properties" in model
+    ]
+    return HEADER + intro + overview + "\n" + "\n".join([*tables, *parts])
+
+
+def curriculum_page() -> str:
+    """Which lab proves which row of the curriculum, and how."""
+    folder = catalog.builtin_folder()
+    rows, found = curriculum.load(folder), curriculum.proofs(_labs(folder))
+    intro = (
+        "# Curriculum\n\nWhat a learner can do at the end, row by row (`labs/curriculum.yaml`), and the criteria that prove it, with the "
+        "kinds of their [checks](checks.md). A criterion names its row as `source`.\n"
+    )
+    parts = [HEADER + intro]
+    for stage in sorted({row.stage for row in rows.rows}):
+        lines = [
+            f"| {row.id} | {_cell(row.text)} | {_proved_by(found.get(row.id, []))} |"
+            for row in rows.rows
+            if row.stage == stage
+        ]
+        planned = ", planned" if stage in rows.planned else ""
+        head = "| row | a learner can | proved by |\n|---|---|---|\n"
+        parts.append(f"## Stage {stage}{planned}\n\n{head}" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _labs(folder: Path) -> list[Lab]:
+    """Every lab without a mistake, in order; what is wrong with the others, `labctl lab validate` says."""
+    found = []
+    for row in catalog.summaries():
+        if row.path.parent == folder:
+            with contextlib.suppress(LabFileError):
+                found.append(load_folder(row.path))
+    return found
+
+
+def _proved_by(proofs: list[curriculum.Proof]) -> str:
+    by_lab: dict[str, list[str]] = {}
+    for proof in proofs:
+        by_lab.setdefault(proof.lab, []).append(f"`{proof.criterion}` ({', '.join(proof.kinds)})")
+    return "<br>".join(f"**{lab}**: {', '.join(criteria)}" for lab, criteria in by_lab.items())
 
 
 def cli_page() -> str:
@@ -101,13 +164,12 @@ def _first_line(text: str | None) -> str:
     return (text or "").strip().splitlines()[0]
 
 
-def _table(title: str, schema: dict[str, Any], hide: frozenset[str] | set[str] = frozenset()) -> str:
+def _table(title: str, schema: dict[str, Any]) -> str:
     description = schema.get("description", "").strip()
     required = set(schema.get("required", []))
     rows = [
         f"| `{name}` | {_type(field)} | {_default(field, name in required)} | {_cell(field.get('description', ''))} |"
         for name, field in schema.get("properties", {}).items()
-        if name not in hide
     ]
     head = "| field | type | default | |\n|---|---|---|---|\n"
     return f"## {title}\n\n{description}\n\n{head}" + "\n".join(rows) + "\n"

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from labctl.checks import Check
 from labctl.checks.base import RENDERED, Model
+from labctl.checks.kinds import Check
 from labctl.errors import LabFileError, UsageError
 from labctl.gpus.inventory import Allocation
 from labctl.labs.lab import Lab

@@ -29,6 +29,20 @@ def test_reset_puts_the_starter_back_while_services_run(host: Home) -> None:
         assert host.send("web", "GET", "/file/readme.txt") == b"start here\n"
 
 
+def test_services_that_are_ended_start_anew_with_an_empty_log_while_the_rest_runs_on(host: Home) -> None:
+    host.write({"web": server(), "api": server(), "talks": worker("say:hello", "sleep")})
+    host.up()
+    web, talks = host.identity("web"), host.identity("talks")
+    until(lambda: not host.engine.real or "hello" in host.logs("talks"))
+    for _ in range(2):
+        host.runtime.end_services(host.session().handle, ["api", "talks"], host.steps.append)
+        assert (host.identity("api"), host.identity("talks"), host.identity("web")) == ("", "", web)
+    assert host.up().changed == ("api", "talks")
+    assert host.identity("web") == web
+    assert host.identity("talks") not in ("", talks)
+    until(lambda: not host.engine.real or host.logs("talks").count("hello") == 1)
+
+
 def test_an_expired_session_is_ended_by_gc_and_its_workspace_stays(host: Home) -> None:
     host.write(TWO)
     host.up(ttl_s=3600.0)

@@ -16,12 +16,45 @@ from labctl.labs.lab import load_folder
 from labctl.sessions.lint import problems
 
 if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
     from docker import DockerClient
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted(path.parent for path in catalog.builtin_folder().glob(f"*/{catalog.LAB_FILE}"))
 HOME = ROOT / ".cache" / "labs"
-"""One home for all of them, kept between runs: environments and models are made once."""
+"""One home for all of them, kept between runs: environments and models are made once, under locks."""
+PROVED = ("stage1-inference-api", "stage2-finetune")
+"""Labs that are proved every time. The others are still being written: they are valid, and are proved when they are asked for."""
+ALL_LABS = "LABCTL_TEST_ALL_LABS"
+SECONDS = {"stage2-finetune": 330, "stage1-inference-api": 160}
+"""About how long a lab takes to prove on two quiet cores; 100 for any other. Only for sharing them out."""
+IN_CONTAINERS = ("stage1-inference-api", "stage2-finetune")
+"""Labs with services, proved in containers every time: between them they use all that containers are needed for."""
+ALL_IN_CONTAINERS = "LABCTL_TEST_ALL_IN_CONTAINERS"
+
+
+def shared_out() -> list[ParameterSet]:
+    """Every lab, the longest first, each in the one of two groups that has less to do: two workers prove them side by side."""
+    work = {"labs-a": 0, "labs-b": 0}
+    found = []
+    off = pytest.mark.skip(reason=f"it is still being written, and proved when {ALL_LABS} is set")
+    for folder in sorted(LABS, key=lambda folder: -SECONDS.get(folder.name, 100)):
+        group = min(work, key=work.__getitem__)
+        is_due = folder.name in PROVED or bool(os.environ.get(ALL_LABS))
+        work[group] += SECONDS.get(folder.name, 100) if is_due else 0
+        marks = [pytest.mark.xdist_group(group), *([] if is_due else [off])]
+        found.append(pytest.param(folder, marks=marks, id=folder.name))
+    return found
+
+
+def in_containers() -> list[ParameterSet]:
+    """Every lab, but those that take their turn only when they are asked for."""
+    is_asked_for = bool(os.environ.get(ALL_IN_CONTAINERS))
+    off = pytest.mark.skip(reason=f"it is proved in containers when {ALL_IN_CONTAINERS} is set")
+    return [
+        pytest.param(folder, marks=[] if is_asked_for or folder.name in IN_CONTAINERS else [off], id=folder.name)
+        for folder in LABS
+    ]
 
 
 def labctl(*args: str, timeout_s: float = 2300, **more: str) -> subprocess.CompletedProcess[str]:
@@ -48,8 +81,7 @@ def engine(docker_engine: DockerClient, base_image: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
-@pytest.mark.xdist_group("labs")
-@pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", shared_out())
 def test_a_lab_tells_right_from_wrong(folder: Path) -> None:
     """Starter passes nothing, each mutant fails exactly what it must, the solution passes everything, twice."""
     assert_proved(labctl("lab", "test", folder.name, "--profile", "cpu", "--json"), folder.name, "local")
@@ -59,7 +91,7 @@ def test_a_lab_tells_right_from_wrong(folder: Path) -> None:
 @pytest.mark.docker
 @pytest.mark.timeout(3600)
 @pytest.mark.xdist_group("labs-in-containers")
-@pytest.mark.parametrize("folder", LABS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", in_containers())
 def test_a_lab_tells_right_from_wrong_in_containers(folder: Path, engine: str) -> None:
     """The same on a Docker engine, images built where it lacks them."""
     arguments = ("lab", "test", folder.name, "--runtime", "docker", "--profile", "cpu", "--json")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -31,11 +32,37 @@ class Probe(BaseCheck):
         return self.passed("as wanted")
 
 
+class Computation(Probe):
+    """One that keeps a core busy."""
+
+    computes: ClassVar[bool] = True
+
+
+class Busy:
+    """A look that takes a moment, and counts how many are in it: `now`, and the `most` at any time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def look(self) -> None:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.02)
+        with self._lock:
+            self.now -= 1
+
+
 def criterion(
-    id: str, *looks: Callable[[], object] | None, needs: Sequence[str] = (), **settings: Any
+    id: str,
+    *looks: Callable[[], object] | None,
+    needs: Sequence[str] = (),
+    probe: type[Probe] = Probe,
+    **settings: Any,
 ) -> CriterionPlan:
     """A criterion of probes. The plan's own union of kinds is left out, as these are none of a lab's."""
-    checks: Any = [Probe(look_with=look, **settings) for look in looks or (None,)]
+    checks: Any = [probe(look_with=look, **settings) for look in looks or (None,)]
     return CriterionPlan.model_construct(
         id=id, source="1.1", text=f"{id} works", points=10, hint="look", needs=list(needs), checks=checks
     )
@@ -109,19 +136,35 @@ def test_independent_checks_run_at_the_same_time_up_to_the_limit(target: FakeTar
     both = threading.Barrier(4, timeout=10)  # passes only when four checks are in it at once
     results = grade([criterion("a", both.wait, both.wait), criterion("b", both.wait, both.wait)], target, workers=4)
     assert outcomes(results) == {"a": "pass", "b": "pass"}
-    busy, most = [0], [0]
-    lock = threading.Lock()
+    busy = Busy()
+    grade([criterion("a", *[busy.look] * 12)], target, workers=3)
+    assert busy.most <= 3
 
-    def count() -> None:
-        with lock:
-            busy[0] += 1
-            most[0] = max(most[0], busy[0])
-        time.sleep(0.01)
-        with lock:
-            busy[0] -= 1
 
-    grade([criterion("a", *[count] * 12)], target, workers=3)
-    assert most[0] <= 3
+def test_what_computes_gets_no_more_places_than_there_are_cores(
+    target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    busy = Busy()
+    results = grade([criterion("a", *[busy.look] * 8, probe=Computation)], target)
+    assert outcomes(results) == {"a": "pass"}
+    assert busy.most <= 2
+
+
+def test_a_check_that_is_to_be_alone_meets_no_other(target: FakeTarget) -> None:
+    together, apart = Busy(), Busy()
+
+    def alone() -> None:
+        apart.look()
+        assert together.now == 0
+
+    plan = [
+        criterion("alone", alone, alone, alone=True),
+        criterion("others", *[together.look] * 6),
+        criterion("late", together.look, needs=["alone"]),
+    ]
+    assert set(outcomes(grade(plan, target)).values()) == {"pass"}
+    assert apart.most == 1
 
 
 def test_a_check_that_hangs_is_left_behind_and_stops_no_other(target: FakeTarget) -> None:

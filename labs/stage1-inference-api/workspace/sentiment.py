@@ -23,7 +23,7 @@ from pathlib import Path
 
 REVIEWS = Path(__file__).with_name("reviews.tsv")
 LABELS = ("NEGATIVE", "POSITIVE")
-SMOOTHINGS = [0.05 * 1.5**step for step in range(10)]
+SMOOTHINGS = [0.05 * 1.5**step for step in range(3, 7)]
 
 Answer = dict[str, str | float]
 Example = tuple[str, list[str]]

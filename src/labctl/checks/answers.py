@@ -104,10 +104,10 @@ def to_number(answer: Any) -> float | None:
 
 def _read(target: Target, path: str) -> Any:
     text = read_text(target, path, MAX_BYTES)
-    return parse_json(text.encode(), path) if path.endswith(".json") else _parse_yaml(text, path)
+    return parse_json(text.encode(), path) if path.endswith(".json") else parse_yaml(text, path)
 
 
-def _parse_yaml(text: str, path: str) -> Any:
+def parse_yaml(text: str, path: str) -> Any:
     """Every scalar stays the text it was written as, so that `yes` is no truth value and `1:30` no number in base 60."""
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:

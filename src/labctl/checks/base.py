@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -78,6 +78,11 @@ class BaseCheck(Model):
     """Seconds one attempt may take, all of it."""
     retry: Duration = 0.0
     """How long to keep trying while it does not pass; 0 looks once."""
+    alone: bool = False
+    """Look while no other check is looking: for what others would disturb, as counters that must grow by so much, or times."""
+
+    computes: ClassVar[bool] = False
+    """Whether a look keeps a core busy rather than waiting for an answer; of such, only as many run at once as there are cores."""
 
     def run(self, target: Target) -> CheckResult:
         """Look once. Raises CannotLook, Unreachable or RefusedPath, which the grader turns into outcomes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ MAX_LINE_CHARS = 300
 class CommandCheck(BaseCheck):
     """A command run in the workspace as the session; its exit code and output are compared."""
 
+    computes: ClassVar[bool] = True
     kind: Literal["command"] = "command"
     command: Annotated[list[NonEmpty], Field(min_length=1)]
     """The program and its arguments; no shell reads them."""

@@ -10,8 +10,11 @@ from pydantic import Field, model_validator
 from labctl.checks.base import END, BaseCheck, Unmet, WorkspacePath
 from labctl.checks.documents import read_text, read_whole
 from labctl.checks.match import Match
+from labctl.checks.notebook import read_code
 from labctl.outcomes import CheckResult
 from labctl.target import FileInfo, Target
+
+_PYTHON, _NOTEBOOK = ".py", ".ipynb"
 
 
 class FileCheck(BaseCheck):
@@ -32,6 +35,8 @@ class FileCheck(BaseCheck):
     """The greatest size of a file."""
     unchanged: str | None = Field(default=None, pattern=r"^([0-9a-f]{64}|.*\{\{.*)" + END)
     """The sha256, in hexadecimal, that the file must still have."""
+    notebook: bool = False
+    """For a .py file: where there is none, the code cells of the notebook of that name (.ipynb) count as its text."""
 
     @model_validator(mode="after")
     def _absence_has_no_contents(self) -> FileCheck:
@@ -40,8 +45,16 @@ class FileCheck(BaseCheck):
             raise ValueError(f"with exists: false, {', '.join(sorted(described))} can never hold")
         return self
 
+    @model_validator(mode="after")
+    def _notebook_stands_for_python(self) -> FileCheck:
+        if self.notebook and "{{" not in self.path and not self.path.endswith(_PYTHON):
+            raise ValueError(f"with notebook: true the path must end with {_PYTHON}, not be {self.path!r}")
+        if self.notebook and self.unchanged:
+            raise ValueError("unchanged is about the bytes of a file; a notebook has others")
+        return self
+
     def look(self, target: Target) -> CheckResult:
-        there = _found(target, self.path)
+        there = self._there(target)
         found = there if not self.exists else [info for info in there if info.readable]
         names = [info.path for info in found]
         if not self.exists:
@@ -55,14 +68,24 @@ class FileCheck(BaseCheck):
             return self.failed(f"wanted {'; '.join(unmet[:5])}", expected=unmet, actual=names)
         return self.passed(f"{self.path} is there" + (f", {len(found)} times" if len(found) > 1 else ""), actual=names)
 
+    def _there(self, target: Target) -> list[FileInfo]:
+        """What the path or glob matches; or else, where notebooks will do, what it matches as one."""
+        found = _found(target, self.path)
+        if found or not self.notebook:
+            return found
+        return _found(target, f"{self.path.removesuffix(_PYTHON)}{_NOTEBOOK}")
+
     def _unmet(self, target: Target, info: FileInfo) -> list[str]:
         unmet = []
-        if self.min_bytes is not None and info.size_bytes < self.min_bytes:
-            unmet.append(f"at least {self.min_bytes} bytes, not {info.size_bytes}")
-        if self.max_bytes is not None and info.size_bytes > self.max_bytes:
-            unmet.append(f"at most {self.max_bytes} bytes, not {info.size_bytes}")
+        code = read_code(target, info.path) if self.notebook and info.path.endswith(_NOTEBOOK) else None
+        size = info.size_bytes if code is None else len(code.encode("utf-8", "replace"))
+        if self.min_bytes is not None and size < self.min_bytes:
+            unmet.append(f"at least {self.min_bytes} bytes, not {size}")
+        if self.max_bytes is not None and size > self.max_bytes:
+            unmet.append(f"at most {self.max_bytes} bytes, not {size}")
         if self.text is not None:
-            unmet += [f"text {text}" for text in self.text.unmet(read_text(target, info.path))]
+            text = read_text(target, info.path) if code is None else code
+            unmet += [f"text {wish}" for wish in self.text.unmet(text)]
         if self.unchanged and hashlib.sha256(read_whole(target, info.path)).hexdigest() != self.unchanged:
             unmet.append("the file as it came with the lab; it was changed")
         return unmet

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,7 @@ MAX_SHOWN = 5
 class PytestCheck(BaseCheck):
     """A test file of the lab, run by pytest with the fixtures `lab`, `workspace`, `service`, `chat` and `parameters`."""
 
+    computes: ClassVar[bool] = True
     kind: Literal["pytest"] = "pytest"
     file: str = Field(pattern=r"^[^/].*\.py$")
     """The file, relative to the lab's folder, for example checks/test_api.py."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import Json, LabArgument, ProfileOption, RuntimeOption, SessionArgument
+from labctl.cli.options import Json, SessionArgument
+from labctl.cli.proving import prove_lab
 from labctl.cli.steps import Steps
 from labctl.cli.table import Cell
-from labctl.errors import EXIT_FAILED_CRITERIA, LabFileError
+from labctl.errors import LabFileError
 from labctl.reports.plain import one_line
-
-if TYPE_CHECKING:
-    from labctl.sessions.prove import Round
 
 app = typer.Typer(help="Write, check and prove labs.", no_args_is_help=True)
 
@@ -73,7 +71,8 @@ def _new_from_compose(id: str, folder: Path, compose: Path, *, json: bool) -> No
 @app.command("validate")
 def validate(
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[LAB]…", help="Lab ids or folders; every lab when left out.")
+        list[str] | None,
+        typer.Argument(metavar="[LAB]…", help="Lab ids or folders; every lab and course when left out."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -85,6 +84,8 @@ def validate(
     more = settings.load().labs
     folders = [_folder(name, more) for name in paths or ()] or [row.path for row in catalog.summaries(more)]
     found = {str(folder): problems(folder.absolute()) for folder in folders}
+    if not paths:
+        found |= _problems_of_courses(more)
     lines = [line for mistakes in found.values() for line in mistakes]
     if json:
         screen.answer_json({"labs": found})
@@ -97,6 +98,13 @@ def validate(
         raise LabFileError("\n".join(lines), f"{len(lines)} to mend; docs/lab-file.md lists every field")
 
 
+def _problems_of_courses(more: Sequence[Path]) -> dict[str, list[str]]:
+    from labctl.labs import catalog, course_spec, courses
+
+    ids = {row.id for row in catalog.summaries(more)}
+    return {str(file): course_spec.problems(file, ids) for file in courses.files(more)}
+
+
 def _folder(name: str, more: Sequence[Path]) -> Path:
     """A folder as it is typed, right or wrong; else the lab with this id."""
     from labctl.labs import catalog
@@ -104,26 +112,7 @@ def _folder(name: str, more: Sequence[Path]) -> Path:
     return Path(name) if Path(name).is_dir() else catalog.find(name, more)
 
 
-@app.command("test")
-def prove_lab(
-    lab: LabArgument, runtime: RuntimeOption = None, profile: ProfileOption = None, json: Json = False
-) -> int:
-    """Prove a lab: the starter passes nothing, each mutant fails what it must, the solution passes all, twice."""
-    from labctl.cli.context import context
-    from labctl.sessions.prove import prove
-
-    ctx = context()
-    with Steps(quiet=json) as steps:
-        rounds = prove(
-            ctx, lab, steps, runtime=runtime, profile=profile, on_round=lambda each: None if json else _tell(each)
-        )
-    if json:
-        screen.answer_json(
-            {"lab": lab, "ok": all(each.ok for each in rounds), "rounds": [_json(each) for each in rounds]}
-        )
-    elif all(each.ok for each in rounds):
-        screen.answer(f"{lab}: {len(rounds)} rounds, all as they must be")
-    return 0 if all(each.ok for each in rounds) else EXIT_FAILED_CRITERIA
+app.command("test")(prove_lab)
 
 
 @app.command("solve")
@@ -159,24 +148,3 @@ def schema() -> None:
     from labctl.labs.schema import lab_schema
 
     screen.answer_json(lab_schema())
-
-
-def _tell(each: Round) -> None:
-    mark, style = ("✓", "green") if each.ok else ("✗", "red")
-    total = len(each.passed) + len(each.not_passed)
-    passed = f"{len(each.passed)}/{total} pass, wanted: {each.expected}"
-    screen.line(Cell(mark, style), Cell(each.name, "bold"), passed)
-    for problem in each.problems:
-        screen.line(Cell(f"    {problem}", "red"))
-
-
-def _json(each: Round) -> dict[str, object]:
-    return {
-        "name": each.name,
-        "expected": each.expected,
-        "ok": each.ok,
-        "passed": list(each.passed),
-        "not_passed": list(each.not_passed),
-        "problems": list(each.problems),
-        "duration_s": each.report.duration_s,
-    }

@@ -14,6 +14,7 @@ from labctl.cli.table import Cell
 
 if TYPE_CHECKING:
     from labctl.labs.catalog import Summary
+    from labctl.labs.courses import Course
     from labctl.labs.lab import Lab
     from labctl.labs.spec import Profile
     from labctl.store.records import Progress
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 def list_(
     stage: Annotated[int | None, typer.Option("--stage", "-s", min=0, max=4, help="Only labs of this stage.")] = None,
     course: Annotated[
-        str | None, typer.Option("--course", "-c", help="Only labs of this course, in its order.")
+        str | None,
+        typer.Option(
+            "--course", "-c", help="A course: its labs and reading in order, what is next, and what is locked."
+        ),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -34,17 +38,24 @@ def list_(
 
     chosen = settings.load()
     rows = catalog.summaries(chosen.labs, cache=chosen.home / "cache" / "labs.json")
+    followed = None
     if course is not None:
         from labctl.labs import courses
 
-        rows = courses.in_order(course, rows, chosen.labs)
+        followed = courses.load(course, rows, chosen.labs)
+        by_id = {row.id: row for row in rows}
+        rows = [by_id[id] for id in followed.labs]
     rows = [row for row in rows if stage is None or row.stage == stage]
     progress = Store(chosen).progress(chosen.learner)
     if json:
-        screen.answer_json({"labs": [_row_json(row, progress.get(row.id)) for row in rows]})
+        _answer_json(rows, progress, followed)
     elif quiet:
         for row in rows:
             screen.answer(row.id)
+    elif followed:
+        from labctl.cli.courses import print_course
+
+        print_course(followed, rows, progress, {row.id: _needs(row) for row in rows})
     else:
         _print_list(rows, progress)
 
@@ -62,6 +73,16 @@ def show(lab: LabArgument, json: Json = False) -> None:
         screen.answer_json({"id": found.id, "path": str(found.path), **values, "instructions": text})
         return
     _print_lab(found, text)
+
+
+def _answer_json(rows: list[Summary], progress: dict[str, Progress], followed: Course | None) -> None:
+    values = [_row_json(row, progress.get(row.id)) for row in rows]
+    if followed is None:
+        screen.answer_json({"labs": values})
+        return
+    from labctl.cli.courses import course_json, passed_labs
+
+    screen.answer_json(course_json(followed, values, passed_labs(progress)))
 
 
 def _row_json(row: Summary, progress: Progress | None) -> dict[str, Any]:

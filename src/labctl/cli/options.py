@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 
-def _labs(incomplete: str) -> list[str]:
+def labs(incomplete: str) -> list[str]:
+    """Ids of labs, for completion."""
     from labctl import settings
     from labctl.labs import catalog
 
@@ -76,7 +77,7 @@ def words_to_run(typed: list[str], verb: str, lab: str) -> list[str]:
 
 
 LabArgument = Annotated[
-    str, typer.Argument(metavar="LAB", help="A lab's id, or a folder with a slash in it.", autocompletion=_labs)
+    str, typer.Argument(metavar="LAB", help="A lab's id, or a folder with a slash in it.", autocompletion=labs)
 ]
 SessionArgument = Annotated[
     str, typer.Argument(metavar="LAB", help="The lab, or the id of a session of it.", autocompletion=_sessions)

@@ -48,6 +48,13 @@ class Steps:
             self._ended(step)
         self._spin()
 
+    def forget(self, prefix: str) -> None:
+        """No more will be heard of steps whose names begin like this."""
+        for name in [name for name in self._begun if name.startswith(prefix)]:
+            del self._begun[name]
+            self._details.pop(name, None)
+        self._spin()
+
     def _goes_on(self, step: Step) -> None:
         if step.name not in self._begun:
             self._begun[step.name] = time.monotonic()

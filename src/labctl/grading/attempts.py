@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -36,11 +37,15 @@ class _Job:
 class Attempts:
     """Checks in flight. Each attempt has a daemon thread of its own, so that one that hangs can be left behind.
 
-    Only `next_result` makes progress, and only in the thread that calls it.
+    At most `workers` run at once, at most `cores` of those that compute, and one that is to be alone runs alone. Only
+    `next_result` makes progress, and only in the thread that calls it.
     """
 
-    def __init__(self, target: Target, *, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, target: Target, *, workers: int, cores: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._target, self._workers, self._clock = target, workers, clock
+        self._cores = cores or os.cpu_count() or 1
         self._ready: deque[_Job] = deque()
         self._pausing: list[_Job] = []
         self._running: dict[Key, _Job] = {}
@@ -66,8 +71,21 @@ class Attempts:
         now = self._clock()
         self._ready += [job for job in self._pausing if job.next_at <= now]
         self._pausing = [job for job in self._pausing if job.next_at > now]
-        while self._ready and len(self._running) < self._workers:
-            self._start(self._ready.popleft(), now)
+        while job := next((job for job in self._ready if self._may_start(job.check)), None):
+            self._ready.remove(job)
+            self._start(job, now)
+
+    def _may_start(self, check: BaseCheck) -> bool:
+        """Whether there is room for it beside those that run. One that is to be alone waits until the others are through."""
+        running = [job.check for job in self._running.values()]
+        if any(other.alone for other in running) or (check.alone and (running or not self._is_last(check))):
+            return False
+        computing = sum(other.computes for other in running)
+        return len(running) < self._workers and not (check.computes and computing >= self._cores)
+
+    def _is_last(self, check: BaseCheck) -> bool:
+        """Whether nothing but checks that are to be alone is left to start now."""
+        return all(job.check.alone for job in self._ready if job.check is not check)
 
     def _start(self, job: _Job, now: float) -> None:
         job.first_at = job.first_at if job.attempts else now

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from labctl.checks.base import Model, NonEmpty
@@ -20,7 +20,7 @@ from labctl.labs.digest import folder_digest
 from labctl.labs.source import Loc, Source, read_source
 from labctl.labs.spec import Id, LabSpec, is_id
 
-T = TypeVar("T", bound=Model)
+T = TypeVar("T", bound=BaseModel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +137,14 @@ def _refuse(lines: Sequence[str]) -> NoReturn:
     )
 
 
-def _line(source: Source, model: type[Model], detail: ErrorDetails) -> tuple[int, str]:
+def _line(source: Source, model: type[BaseModel], detail: ErrorDetails) -> tuple[int, str]:
     loc = tuple(part for part in detail["loc"] if part != "[key]")
     place = source.place(loc)
     where = ".".join(map(str, loc)) or "the file"
     return place.line, f"{source.path}:{place.line}:{place.column}: {where}: {_what(model, detail)}"
 
 
-def _what(model: type[Model], detail: ErrorDetails) -> str:
+def _what(model: type[BaseModel], detail: ErrorDetails) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return _unknown_key(model, detail)
@@ -161,7 +161,7 @@ def _what(model: type[Model], detail: ErrorDetails) -> str:
     return message if not shown or shown in message else f"{message}; seen {shown[:120]}"
 
 
-def _unknown_key(model: type[Model], detail: ErrorDetails) -> str:
+def _unknown_key(model: type[BaseModel], detail: ErrorDetails) -> str:
     key = str(detail["loc"][-1])
     known = _keys_at(model.model_json_schema(by_alias=True), detail["loc"][:-1])
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from labctl.checks import Check
 from labctl.checks.base import END, Duration, EnvironmentName, Model, NonEmpty
+from labctl.checks.kinds import Check
 from labctl.gpus.need import GIVES, MEANS, Isolation, Sharing, modes
 from labctl.units import parse_size_mib
 
@@ -284,14 +285,25 @@ def _unknown_needs(lab: LabSpec) -> list[str]:
 
 
 def _unknown_services(lab: LabSpec) -> list[str]:
-    named = [
-        (criterion.id, getattr(check, "service", None)) for criterion in lab.criteria for check in criterion.checks
-    ]
     return [
-        f"a check of criterion {id!r} names service {service!r}; the lab has {sorted(lab.services) or 'none'}"
-        for id, service in named
-        if service and "{{" not in service and service not in lab.services
+        f"a check of criterion {criterion.id!r} names service {service!r}; the lab has {sorted(lab.services) or 'none'}"
+        for criterion in lab.criteria
+        for service in _services_named(criterion.checks)
+        if "{{" not in service and service not in lab.services
     ]
+
+
+def _services_named(value: Any) -> Iterator[str]:
+    """What checks name as `service`: they themselves, what is in them, and the checks within a check."""
+    if isinstance(value, Model):
+        service = getattr(value, "service", None)
+        if isinstance(service, str):
+            yield service
+        for _, field in value:
+            yield from _services_named(field)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _services_named(item)
 
 
 def _cycles(lab: LabSpec) -> list[str]:

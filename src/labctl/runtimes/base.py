@@ -142,6 +142,13 @@ class Runtime(Protocol):
         """
         ...
 
+    def end_services(self, handle: Handle, names: Sequence[str], progress: Progress) -> None:
+        """End these services with all that they started, and what they wrote to their logs; the rest runs on.
+
+        The session's next `up` starts them again. Ending what does not run does nothing more.
+        """
+        ...
+
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         """The passwords and tokens that were made up for the session, by name."""
         ...

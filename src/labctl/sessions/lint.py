@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck, Model
+from labctl.checks.cases import CasesCheck, read_cases
 from labctl.checks.pytest import PytestCheck
+from labctl.checks.quantized import QuantizedCheck
 from labctl.errors import LabctlError, LabFileError
 from labctl.labs.answers import mutants, solution
 from labctl.labs.lab import Lab, load_folder
 from labctl.labs.source import Loc
 from labctl.plan import declared_layout, plan
+from labctl.target import CannotLook
 
 
 def problems(folder: Path) -> list[str]:
@@ -36,23 +40,52 @@ def _planning(lab: Lab) -> Iterator[str]:
 def _checks(lab: Lab) -> Iterator[str]:
     for index, criterion in enumerate(lab.spec.criteria):
         for number, check in enumerate(criterion.checks):
-            loc: Loc = ("criteria", index, "checks", number, getattr(check, "kind", ""))
-            for field, why in _unfounded(lab, check):
-                yield f"{lab.source.at((*loc, field))}: {'.'.join(map(str, (*loc, field)))}: {why}"
+            for loc, why in _unfounded(lab, check, ("criteria", index, "checks", number, getattr(check, "kind", ""))):
+                yield f"{lab.source.at(loc)}: {'.'.join(map(str, loc))}: {why}"
 
 
-def _unfounded(lab: Lab, check: BaseCheck) -> Iterator[tuple[str, str]]:
-    """What a check relies on and the lab does not have, by the check's field."""
-    if isinstance(check, PytestCheck) and "{{" not in check.file and not (lab.path / check.file).is_file():
-        yield "file", f"there is no file {check.file!r} in {lab.path}"
-    service = lab.spec.services.get(getattr(check, "service", None) or "")
-    if service is None or not hasattr(check, "port"):
+def _unfounded(lab: Lab, part: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """What a check, or what is within it, relies on and the lab does not have, each with its place."""
+    if isinstance(part, list):
+        for number, item in enumerate(part):
+            inner = (*loc, number, getattr(item, "kind", "")) if isinstance(item, BaseCheck) else (*loc, number)
+            yield from _unfounded(lab, item, inner)
+    if not isinstance(part, Model):
         return
-    port: str | None = check.port
+    yield from _no_file(lab, part, loc)
+    yield from _no_port(lab, part, loc)
+    for name, value in part:
+        field = type(part).model_fields[name].alias or name
+        inner = (*loc, field, getattr(value, "kind", "")) if isinstance(value, BaseCheck) else (*loc, field)
+        yield from _unfounded(lab, value, inner)
+
+
+def _no_file(lab: Lab, part: Model, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    if isinstance(part, PytestCheck) and "{{" not in part.file and not (lab.path / part.file).is_file():
+        yield (*loc, "file"), f"there is no file {part.file!r} in {lab.path}"
+    if isinstance(part, CasesCheck) and "{{" not in part.cases:
+        try:
+            read_cases(str(lab.path), part.cases)
+        except CannotLook as error:
+            yield (*loc, "cases"), str(error)
+    if (
+        isinstance(part, QuantizedCheck)
+        and part.text
+        and "{{" not in part.text
+        and not (lab.path / part.text).is_file()
+    ):
+        yield (*loc, "text"), f"there is no file {part.text!r} in {lab.path}"
+
+
+def _no_port(lab: Lab, part: Model, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    service = lab.spec.services.get(getattr(part, "service", None) or "")
+    if service is None or not hasattr(part, "port"):
+        return
+    port: str | None = part.port
     if not service.ports:
-        yield "service", "the service has no ports"
+        yield (*loc, "service"), "the service has no ports"
     elif port and "{{" not in port and port not in service.ports:
-        yield "port", f"the service has no port {port!r}; it has {', '.join(service.ports)}"
+        yield (*loc, "port"), f"the service has no port {port!r}; it has {', '.join(service.ports)}"
 
 
 def _answers(lab: Lab) -> Iterator[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,15 +19,22 @@ from labctl.labs.lab import Lab, load, load_folder
 from labctl.names import session_id
 from labctl.outcomes import Outcome, Report
 from labctl.progress import Progress, Step
+from labctl.sessions import proofs
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.end import down
+from labctl.sessions.proofs import Subject
 from labctl.sessions.up import UpRequest, up
 from labctl.sessions.verify import verify
 from labctl.store.records import Session
 
 TEST_TTL_S = 2 * 3600.0
 TEST_LEARNER = "lab-test"
+
+Judge = Callable[[str, Session, frozenset[str]], None]
+"""Called with the round's name, its session, and the criteria that must not pass."""
+Fresh = Callable[[], AbstractContextManager[Session]]
+"""A session of its own, ended when the block is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +87,17 @@ def prove(
     runtime: str | None,
     profile: str | None,
     on_round: Callable[[Round], None],
+    wait: bool = False,
 ) -> list[Round]:
-    """Starter, solution, each mutant, and the solution once more, each judged; every session fresh but the first two.
+    """Starter, solution, each mutant, and the solution once more, each judged; every session fresh but the first two, and
+    those of mutants when the lab says `test: {keep_services: true}`.
 
-    The starter must pass no criterion, a mutant all but those it names, the solution every one, twice.
+    The starter must pass no criterion, a mutant all but those it names, the solution every one, twice. A lab that was proved
+    as it stands is remembered (`proofs`). With `wait` its sessions stand in line for their GPUs.
     """
     lab = load(lab_name, ctx.settings.labs)
+    what = proofs.subject(ctx, lab, runtime, profile)
+    digest, began = proofs.digest(ctx, what), time.monotonic()
     _end_leftovers(ctx, progress)
     rounds: list[Round] = []
 
@@ -91,36 +105,76 @@ def prove(
         rounds.append(_judge(ctx, lab, name, session, fails))
         on_round(rounds[-1])
 
-    everything = frozenset(criterion.id for criterion in lab.spec.criteria)
-    with _fresh(ctx, lab, runtime, profile, progress) as session:
-        judge("starter", session, everything)
-        apply(ctx, session, solution(lab), progress)
-        judge("solution", session, frozenset())
-    for mutant in mutants(lab):
-        with _fresh(ctx, lab, runtime, profile, progress) as session:
-            apply(ctx, session, mutant, progress)
-            judge(f"mutant {mutant.name}", session, mutant.fails)
-    with _fresh(ctx, lab, runtime, profile, progress) as session:
-        apply(ctx, session, solution(lab), progress)
-        judge("solution again", session, frozenset())
+    _prove(ctx, partial(_fresh, ctx, what, progress, wait=wait), lab, progress, judge)
+    is_unchanged = proofs.digest(ctx, replace(what, lab=load_folder(lab.path))) == digest
+    if is_unchanged and all(each.ok for each in rounds):
+        used = rounds[0].report.profile
+        proofs.keep(ctx, what, digest, profile=used, rounds=len(rounds), wall_s=time.monotonic() - began)
     return rounds
 
 
+def _prove(ctx: Context, fresh: Fresh, lab: Lab, progress: Progress, judge: Judge) -> None:
+    right, wrong = solution(lab), mutants(lab)  # a mistake in one of them is told at once
+    with ExitStack() as kept:
+        session = kept.enter_context(fresh())
+        judge("starter", session, frozenset(criterion.id for criterion in lab.spec.criteria))
+        apply(ctx, session, right, progress)
+        judge("solution", session, frozenset())
+        for mutant in wrong:
+            if lab.spec.test.keep_services:
+                session = _back_to_the_start(ctx, lab, session, progress)
+            else:
+                kept.close()
+                session = kept.enter_context(fresh())
+            apply(ctx, session, mutant, progress)
+            judge(f"mutant {mutant.name}", session, mutant.fails)
+    with fresh() as session:
+        apply(ctx, session, right, progress)
+        judge("solution again", session, frozenset())
+
+
 @contextmanager
-def _fresh(ctx: Context, lab: Lab, runtime: str | None, profile: str | None, progress: Progress) -> Iterator[Session]:
+def _fresh(ctx: Context, what: Subject, progress: Progress, *, wait: bool) -> Iterator[Session]:
     """A session of its own, with a workspace of its own, ended whatever happens."""
     with tempfile.TemporaryDirectory(prefix="labctl-test-") as folder:
-        place = Path(folder) / "workspace"
         learner = f"{TEST_LEARNER}-{os.getpid()}"  # two tests of one lab at once do not meet
         request = UpRequest(
-            lab=str(lab.path), learner=learner, runtime=runtime, profile=profile, workspace=place, ttl_s=TEST_TTL_S
+            lab=str(what.lab.path),
+            learner=learner,
+            runtime=what.runtime,
+            profile=what.profile,
+            workspace=Path(folder) / "workspace",
+            ttl_s=TEST_TTL_S,
+            wait=wait,
         )
         try:
             yield up(ctx, request, progress).session
         finally:
-            session = ctx.store.session(session_id(lab.id, learner))
-            if session and session.live:
-                down(ctx, session, progress)
+            _end(ctx, session_id(what.lab.id, learner), progress)
+
+
+def _back_to_the_start(ctx: Context, lab: Lab, session: Session, progress: Progress) -> Session:
+    """The session with the starter in its workspace and nothing else, and the learner's services started anew on it.
+
+    They run the learner's code, and may hold or have written anything; nobody else's is told that time has gone back.
+    """
+    own = [name for name, service in lab.spec.services.items() if service.owner == "learner"]
+    ctx.runtime(session.runtime).end_services(session.handle, own, progress)
+    workspaces.restore(lab.path, Path(session.workspace), [])
+    request = UpRequest(lab=str(lab.path), learner=session.learner, runtime=session.runtime, profile=session.profile)
+    return up(ctx, request, progress).session
+
+
+def _end(ctx: Context, id: str, progress: Progress) -> None:
+    """End the session if it lives; an impatient Ctrl-C in the middle of that is obeyed when nothing is left of it."""
+    session = ctx.store.session(id)
+    if session is None or not session.live:
+        return
+    try:
+        down(ctx, session, progress)
+    except KeyboardInterrupt:
+        down(ctx, session, progress)
+        raise
 
 
 def _end_leftovers(ctx: Context, progress: Progress) -> None:

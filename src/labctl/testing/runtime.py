@@ -156,6 +156,13 @@ class FakeRuntime:
         session = _known(handle)["session"]
         return self.up(self.plans[session].without_gpus(), progress, expires_at=self.expiries[session]).handle
 
+    def end_services(self, handle: Handle, names: Sequence[str], progress: Progress) -> None:
+        self._answering()
+        session = _known(handle)["session"]
+        for name in names:
+            self.running.get(session, {}).pop(name, None)
+            self._logs.pop((session, name), None)
+
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         self._answering()
         return self._secrets.get(handle["session"], {})

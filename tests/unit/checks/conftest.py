@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from labctl.checks import BaseCheck, Check
-from labctl.checks.base import RENDERED
+from labctl.checks.base import RENDERED, BaseCheck
+from labctl.checks.kinds import Check
 from labctl.testing.target import FakeTarget
 
 CheckOf = Callable[..., BaseCheck]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck
 from labctl.outcomes import CheckResult, Outcome
 from labctl.target import CannotLook, RefusedPath
 from labctl.testing.target import FakeTarget

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck
 from labctl.outcomes import Outcome
 from labctl.target import CannotLook
 from labctl.testing.target import FakeTarget

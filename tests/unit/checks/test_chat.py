@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck
 from labctl.outcomes import Outcome
 from labctl.target import Request, Response
 from labctl.testing.target import FakeTarget, answer, completion

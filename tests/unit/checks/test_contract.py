@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from labctl.checks import BaseCheck, Check
-from labctl.checks.base import shown
+from labctl.checks.base import BaseCheck, shown
+from labctl.checks.kinds import Check
 
 CHECKS: TypeAdapter[BaseCheck] = TypeAdapter(Check)
 KINDS: tuple[type[BaseCheck], ...] = get_args(get_args(Check)[0])
@@ -24,7 +24,9 @@ def fields() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def test_every_kind_of_the_issue_is_in_the_union() -> None:
     kinds = {kind.model_fields["kind"].default for kind in KINDS}
     assert kinds == {
-        *("adapter", "answers", "chat", "command", "file", "gpu", "http", "json", "log", "metrics", "promql", "pytest")
+        *("adapter", "answers", "chat", "command", "file", "gpu", "http", "json", "log", "metrics", "promql", "pytest"),
+        *("generation", "latency", "quorum", "retrieval"),
+        *("adapter_output", "agent_trace", "dvc_state", "mlflow_run", "notebook", "quantized"),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck
 from labctl.outcomes import Outcome
 from labctl.target import CannotLook, RefusedPath, Request, Response, Unreachable
 from labctl.testing.target import Answer, FakeTarget, answer

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck
 from labctl.checks.prometheus import quantile
 from labctl.outcomes import Outcome
 from labctl.target import CannotLook, Request, Response

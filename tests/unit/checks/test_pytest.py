@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from labctl.checks import BaseCheck
+from labctl.checks.base import BaseCheck
 from labctl.outcomes import CheckResult, Outcome
 from labctl.target import CannotLook, Response
 from labctl.testing.target import FakeTarget, answer, completion

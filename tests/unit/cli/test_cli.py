@@ -55,6 +55,9 @@ def error_of(result: Result) -> dict[str, Any]:
         (("lab", "new", "Not An Id"), 2, "is no lab id", "lower-case"),
         (("shell", "small-lab"), 2, "a shell needs a terminal", "labctl exec"),
         (("down", "--all", "small-lab"), 2, "exclude each other", ""),
+        (("lab", "test"), 2, "which lab?", "say --all"),
+        (("lab", "test", "--all", "small-lab"), 2, "exclude each other", ""),
+        (("lab", "test", "small-lab", "smal-lab"), 5, "no lab named 'smal-lab'", "did you mean small-lab?"),
     ],
 )
 def test_bad_input_is_one_error_with_its_code_and_a_next_step(

@@ -238,14 +238,20 @@ def _published(plan: Plan, host: Host, part: Part) -> list[str]:
 
 def _volumes(mounts: Iterable[Mount]) -> list[dict[str, Any]]:
     """In the long form: a folder that is not there is an error then, and not made by the engine as root's."""
-    found = []
+    found: list[dict[str, Any]] = []
     for mount in mounts:
         source, target = mount.source, mount.target
         if source.startswith(f"{_MODELS}/"):  # it is made by renaming, which no mount survives: mount what it is in
             source, target = _MODELS, str(PurePosixPath(target).parent)
         source = source if source.startswith(("/", "./")) else f"./{source}"
-        volume = {"type": "bind", "source": source, "target": target}
-        found.append({**volume, "read_only": True} if mount.read_only else volume)
+        volume = {
+            "type": "bind",
+            "source": source,
+            "target": target,
+            **({"read_only": True} if mount.read_only else {}),
+        }
+        if volume not in found:  # all built models are in one folder
+            found.append(volume)
     return found
 
 

@@ -142,6 +142,13 @@ class DockerRuntime:
         with disk_trouble(self._settings.home), folder.lock(lambda: progress(_waiting(folder.session))):
             return up.withdraw(self._engine, folder, progress)
 
+    def end_services(self, handle: Handle, names: Sequence[str], progress: Progress) -> None:
+        from labctl.runtimes.docker import life
+
+        session = self._session(self._known(handle))
+        with disk_trouble(self._settings.home), session.folder.lock(lambda: progress(_waiting(session.id))):
+            life.end(session, [seen for seen in session.refresh() if seen.role == "service" and seen.part in names])
+
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
 

@@ -49,6 +49,12 @@ def lines(log: Path, *, follow: bool, since_s: float | None, is_over: Callable[[
             yield line
 
 
+def forget(log: Path) -> None:
+    """Remove a log with its older parts. Its service has ended: supervisord opens a new one when it starts it again."""
+    for name in (log, *(log.with_name(f"{log.name}.{number}") for number in _BACKUPS)):
+        name.unlink(missing_ok=True)
+
+
 def _all(log: Path, follow: bool, since: float, is_over: Callable[[], bool]) -> Iterator[str]:
     rest = b""
     with closing(_Reading(log, since)) as reading:

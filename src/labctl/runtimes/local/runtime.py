@@ -16,7 +16,7 @@ from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.gpus import borrowed, visible, without
-from labctl.runtimes.local import environment, life, logs, ports, shell, state
+from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
 from labctl.runtimes.local.census import Census
 from labctl.runtimes.local.life import JOB
 from labctl.runtimes.local.supervisor import Supervisor
@@ -155,6 +155,14 @@ class LocalRuntime:
         self._known(handle)
         with disk_trouble(self._home), folder.lock(lambda: progress(_waiting(folder.session))):
             return withdraw(folder, progress)
+
+    def end_services(self, handle: Handle, names: Sequence[str], progress: Progress) -> None:
+        folder = self._folder(handle["session"])
+        known = self._known(handle)
+        with disk_trouble(self._home), folder.lock(lambda: progress(_waiting(folder.session))):
+            life.end_services(names, handles.grace_s(known), folder)
+            for name in names:
+                logs.forget(folder.log(name))
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
