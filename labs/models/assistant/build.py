@@ -1,0 +1,261 @@
+"""Builds two small chat models that use what stands before them. About two minutes each on one CPU thread.
+
+    python build.py OUT
+
+    OUT/router    learns from the examples in a prompt which desk a message is for
+    OUT/counter   counts the people on a bus, with its steps or at once
+
+Each is a Llama in every respect but size. No shop and no bus is there twice (rows.py makes them up), so there is nothing to
+learn by heart: to guess the next desk, router has to look at the examples before it; to be right about a bus, counter has to
+do one sum after the other, and is shown answers without steps as well as answers with them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and so the weights, depends on the threads
+
+import rows
+import torch
+from rows import Part
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+SEED = 0
+BATCH_SIZE = 16
+PEAK_LEARNING_RATE = 3e-3
+INITIALIZER_RANGE = 0.08  # the usual 0.02 is meant for wide layers
+HEAD_DIM = 16
+BUCKET = 8
+"""Batches whose rows are sorted by length together, so that little of a batch is padding."""
+CHECKED = 100
+WANTED_FEW_SHOT, WANTED_STEPS, WANTED_GAIN = 0.9, 0.9, 0.4
+
+PAD, TURN_START, TURN_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+IGNORED = -100  # the label that cross-entropy leaves out
+
+Encoded = tuple[list[int], list[int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What one of the models learns, its size, and for how long it learns."""
+
+    make_row: Callable[[random.Random], list[Part]]
+    hidden_size: int
+    steps: int
+
+
+KINDS = {
+    "router": Kind(make_row=rows.shop, hidden_size=64, steps=1600),
+    "counter": Kind(make_row=rows.bus, hidden_size=96, steps=1500),
+}
+
+
+def main(out: Path) -> int:
+    """Build, check and save the models; 1 when one did not learn what the lab shows."""
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
+    good = {"router": router_is_good, "counter": counter_is_good}
+    for name, kind in KINDS.items():
+        model, tokenizer = build(name, kind)
+        if not good[name](model, tokenizer, random.Random(SEED + 1)):
+            return 1
+        model.save_pretrained(out / name)
+        tokenizer.save_pretrained(out / name)
+        for file in (out / name).iterdir():
+            file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
+    return 0
+
+
+def build(name: str, kind: Kind) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """A trained model and its tokenizer. The same machine gives the same weights."""
+    chance = random.Random(SEED)
+    torch.manual_seed(SEED)
+    tokenizer = train_tokenizer(kind, chance)
+    model = new_model(kind, tokenizer)
+    print(f"{name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
+    train(model, tokenizer, kind, chance)
+    return model.eval(), tokenizer
+
+
+def train_tokenizer(kind: Kind, chance: random.Random) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer: no text is ever unknown to it, and a number on a bus is one token."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=640,
+        special_tokens=[PAD, TURN_START, TURN_END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = ["".join(text for text, _ in kind.make_row(chance)) for _ in range(600)]
+    bpe.train_from_iterator([*texts, *(rows.DESKS * 50), "system user assistant"], trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        pad_token=PAD,
+        eos_token=TURN_END,
+        bos_token=None,
+        padding_side="left",  # so that the answers of a batch all begin at the same place
+        model_max_length=1024,
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def new_model(kind: Kind, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """A Llama of a few hundred thousand random weights."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=kind.hidden_size,
+        intermediate_size=3 * kind.hidden_size,
+        num_hidden_layers=3,
+        num_attention_heads=kind.hidden_size // HEAD_DIM,
+        num_key_value_heads=kind.hidden_size // HEAD_DIM,
+        head_dim=HEAD_DIM,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        initializer_range=INITIALIZER_RANGE,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+        dtype="float32",
+    )
+    model = LlamaForCausalLM(config)
+    # A server that does not know where a turn ends would go on until its limit.
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Random) -> None:
+    """Teach the model new rows for `kind.steps` batches, printing a line every 20."""
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_of_rate(step, kind.steps))
+    began = time.monotonic()
+    model.train()
+    for step, batch in enumerate(batches(tokenizer, kind, chance), start=1):
+        loss = loss_of(model, batch, tokenizer.pad_token_id)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if step == 1 or step % 20 == 0 or step == kind.steps:
+            print(f"step {step}/{kind.steps} loss {loss.item():.3f} ({time.monotonic() - began:.0f}s)", flush=True)
+
+
+def share_of_rate(step: int, steps: int) -> float:
+    """Up over 30 steps, then down to nothing in a straight line."""
+    return min((step + 1) / 30, max(0.0, 1 - step / steps))
+
+
+def batches(tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Random) -> Iterator[list[Encoded]]:
+    """`kind.steps` batches of rows of about one length."""
+    done = 0
+    while done < kind.steps:
+        made = sorted(
+            (encode(tokenizer, kind.make_row(chance)) for _ in range(BUCKET * BATCH_SIZE)), key=lambda one: len(one[0])
+        )
+        parts = [made[start : start + BATCH_SIZE] for start in range(0, len(made), BATCH_SIZE)]
+        chance.shuffle(parts)
+        yield from parts[: kind.steps - done]
+        done += len(parts)
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, parts: Sequence[Part]) -> Encoded:
+    """Token ids, and for each the id to learn or IGNORED."""
+    ids: list[int] = []
+    labels: list[int] = []
+    for text, learnt in parts:
+        tokens = tokens_of(tokenizer, text)
+        ids += tokens
+        labels += tokens if learnt else [IGNORED] * len(tokens)
+    return ids, labels
+
+
+@lru_cache(maxsize=50_000)
+def tokens_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Most parts come again and again, and looking them up is faster."""
+    return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torch.Tensor:
+    """The mean cross-entropy of the tokens to learn; only for them the 700 scores of a token are calculated at all."""
+    width = max(len(ids) for ids, _ in batch)
+    ids = torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch])
+    labels = torch.tensor([labels + [IGNORED] * (width - len(labels)) for _, labels in batch])[:, 1:]
+    learnt = labels != IGNORED
+    # Padding stands at the end, where nothing that is learnt can see it: no mask is needed.
+    hidden = model.model(input_ids=ids).last_hidden_state[:, :-1]
+    return cross_entropy(model.lm_head(hidden[learnt]), labels[learnt])
+
+
+def router_is_good(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, chance: random.Random) -> bool:
+    """Whether examples gain what the lab shows, in shops that the model never saw."""
+    found = {
+        shots: share_right(model, tokenizer, [asked(chance, shots) for _ in range(CHECKED)]) for shots in (0, 4, 8)
+    }
+    print(f"right: with 0, 4, 8 examples {found[0]:.0%} {found[4]:.0%} {found[8]:.0%}", flush=True)
+    few = min(found[4], found[8])
+    return few >= WANTED_FEW_SHOT and few - found[0] >= WANTED_GAIN
+
+
+def counter_is_good(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, chance: random.Random) -> bool:
+    """Whether steps gain what the lab shows, on buses that the model never saw."""
+    buses = {steps: [rows.bus(chance, 5, steps) for _ in range(CHECKED)] for steps in (False, True)}
+    direct, worked = (share_right(model, tokenizer, buses[steps]) for steps in (False, True))
+    print(f"right: at once {direct:.0%}, with steps {worked:.0%}", flush=True)
+    return worked >= WANTED_STEPS and worked - direct >= WANTED_GAIN
+
+
+def asked(chance: random.Random, shots: int) -> list[Part]:
+    """A shop with as many examples for each desk, and one message more."""
+    topics = chance.sample(list(rows.SUBJECTS), len(rows.DESKS))
+    order = [number % len(rows.DESKS) for number in range(shots)]
+    chance.shuffle(order)
+    shown = [f"{rows.message(topics[number], chance)} -> {rows.DESKS[number]}\n" for number in order]
+    right = chance.randrange(len(rows.DESKS))
+    head = f"{rows.USER}Send each message to one of our desks: {', '.join(rows.DESKS)}.\n\n"
+    text = f"{head}{''.join(shown)}{rows.message(topics[right], chance)} ->{rows.ASSISTANT}"
+    return [(text, False), (rows.DESKS[right] + rows.END, True)]
+
+
+@torch.no_grad()
+def share_right(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, wanted: Sequence[list[Part]]) -> float:
+    """The share of rows whose last line the model writes as it is."""
+    right = 0
+    for start in range(0, len(wanted), 50):
+        part = wanted[start : start + 50]
+        prompts = ["".join(text for text, learnt in row if not learnt) for row in part]
+        inputs = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False)
+        out = model.generate(
+            input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=110, do_sample=False
+        )
+        texts = tokenizer.batch_decode(out[:, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+        ends = [row[-1][0].removesuffix(TURN_END).splitlines()[-1] for row in part]
+        right += sum(text.strip().splitlines()[-1:] == [end] for text, end in zip(texts, ends, strict=True))
+    return right / len(wanted)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python build.py OUT")
+    sys.exit(main(Path(sys.argv[1])))

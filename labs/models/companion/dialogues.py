@@ -1,0 +1,103 @@
+"""Conversations made up by a small grammar, in which later answers depend on what was said before: a name, a town, a colour.
+
+Names and towns are put together from two syllables; the model has to look them up in the conversation, and some are kept for tests.
+"""
+
+from __future__ import annotations
+
+import random
+
+Message = dict[str, str]
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+COLOURS = ["green", "blue", "red", "yellow", "grey", "white", "black", "silver", "orange", "pink", "purple", "brown"]
+NAMES = _words(
+    "Ada Bruno Clara David Emma Frank Greta Hugo Julia Jonas Karen Leo Martin Olga Peter Rosa Simon Tara Victor Yusuf"
+)
+STARTS = _words("Ba Be Da Do Fa Fe Ga Ge Ha He Ja Ka Ko La Lu Ma Mi Na Ne Pa Pe Ra Ro Sa Se Ta Ti Va Ve Ya Yo Za Zo")
+ENDS = _words("den mar vik sund ger dan mo ster pol bo gul dik kas vin bert wig sto pan zig fan")
+
+TELL = {
+    "name": ["My name is {}.", "I am {}.", "Call me {}.", "Hello, I am {}.", "Hi, my name is {}."],
+    "town": ["I live in {}.", "My home is in {}.", "I live in {} now."],
+    "colour": ["My favourite colour is {}.", "I like {} best.", "The colour I love is {}."],
+}
+CORRECT = {
+    "name": ["Sorry, my name is {}.", "No, I am {}.", "Actually, call me {}."],
+    "town": ["Actually, I live in {}.", "No, I live in {}."],
+    "colour": ["No, my favourite colour is {}.", "Actually, I like {} best."],
+}
+REPLY = {"name": "Hello {}.", "town": "I would like to see {}.", "colour": "A nice colour, {}."}
+ASK = {
+    "name": ["What is my name?", "Do you know my name?", "Who am I?"],
+    "town": ["Where do I live?", "Which town do I live in?"],
+    "colour": ["What is my favourite colour?", "Which colour do I like?"],
+}
+KNOWN = {"name": "Your name is {}.", "town": "You live in {}.", "colour": "Your favourite colour is {}."}
+UNKNOWN = {
+    "name": "You have not told me your name.",
+    "town": "You have not told me where you live.",
+    "colour": "You have not told me your favourite colour.",
+}
+SMALL_TALK = {
+    "How are you?": "I am fine, thank you.",
+    "Tell me a joke.": "Why do bees hum? They forgot the words.",
+    "Thank you.": "You are welcome.",
+    "Good morning.": "Good morning to you.",
+    "It is raining.": "Then let us stay inside.",
+    "What can you do?": "I remember what you tell me.",
+    "I am tired.": "Then have a rest.",
+    "Goodbye.": "See you soon.",
+    "I like music.": "So do I.",
+    "What day is it?": "I have no calendar.",
+}
+WHO = ["Who are you?", "What is your name?", "What are you called?"]
+PUZZLED = "I do not understand that."
+
+
+def dialogue(rng: random.Random, exchanges: int, *, held_out: bool = False) -> list[Message]:
+    """A system message and `exchanges` questions with their answers."""
+    own, known = name(rng, held_out=held_out), {}
+    messages = [{"role": "system", "content": f"You are {own}, a friendly companion."}]
+    for _ in range(exchanges):
+        said, answer = _exchange(rng, own, known, held_out)
+        messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answer}]
+    return messages
+
+
+def name(rng: random.Random, *, held_out: bool = False) -> str:
+    """A name of two syllables, such as Kovik; now and then one that exists, or one of any letters.
+
+    Every fifth pair of syllables is held out: training never shows it, and `held_out` gives nothing else.
+    """
+    chance = 1.0 if held_out else rng.random()
+    if chance < 0.15:
+        return rng.choice(NAMES)
+    if chance < 0.25:
+        letters = [rng.choice("bcdfghjklmnprstvwxz") + rng.choice("aeiouy") for _ in range(rng.randint(1, 3))]
+        return "".join([*letters, rng.choice(["", "n", "r", "s", "l"])]).capitalize()
+    while True:
+        start, end = rng.randrange(len(STARTS)), rng.randrange(len(ENDS))
+        if ((start + end) % 5 == 0) == held_out:
+            return STARTS[start] + ENDS[end]
+
+
+def _exchange(rng: random.Random, own: str, known: dict[str, str], held_out: bool) -> tuple[str, str]:
+    """What is said and answered next; `known` is brought up to date."""
+    chance, fact = rng.random(), rng.choice(list(TELL))
+    if chance < 0.3:
+        said = rng.choice(CORRECT[fact] if fact in known else TELL[fact])
+        known[fact] = rng.choice(COLOURS) if fact == "colour" else name(rng, held_out=held_out)
+        return said.format(known[fact]), REPLY[fact].format(known[fact])
+    if chance < 0.7:
+        answer = KNOWN[fact].format(known[fact]) if fact in known else UNKNOWN[fact]
+        return rng.choice(ASK[fact]), answer
+    if chance < 0.78:
+        return rng.choice(WHO), f"I am {own}."
+    if chance < 0.95:
+        return rng.choice(list(SMALL_TALK.items()))
+    return " ".join(name(rng).lower() for _ in range(rng.randint(1, 6))), PUZZLED

@@ -1,0 +1,102 @@
+"""Step 4: full fine-tuning, LoRA and QLoRA of the same model on your chats, with every byte counted.
+
+labctl exec stage0-foundations -- python methods.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import training
+from memory import ALL_LINEAR
+from objective import chat_example, next_token_loss
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+OUT = Path("out")
+RANK = 8
+STEPS = {"full": 10, "lora": 80, "qlora": 80}  # a full run needs a few steps only, to be counted
+
+
+def full() -> Any:
+    """The profile's model in 32-bit floats, every weight trained."""
+    return AutoModelForCausalLM.from_pretrained(training.MODEL, dtype=torch.float32).to(training.DEVICE)
+
+
+def lora(model: Any) -> Any:
+    """`model` with a LoRA adapter of rank 8 and alpha 16 on all seven linear layers of each block (PEFT)."""
+    chosen = LoraConfig(task_type="CAUSAL_LM", r=RANK, lora_alpha=2 * RANK, target_modules=ALL_LINEAR)
+    return get_peft_model(model, chosen)
+
+
+def quantized() -> Any:
+    """The profile's model with its linear layers in 4 bits: nf4, constants quantized too, computing in 32-bit floats."""
+    how = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
+    return AutoModelForCausalLM.from_pretrained(
+        training.MODEL, quantization_config=how, dtype=torch.float32, device_map=training.DEVICE
+    )
+
+
+def size(tensors: Iterable[Tensor]) -> int:
+    """Bytes of these tensors."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def count(model: Any, optimizer: torch.optim.Optimizer) -> dict[str, int]:
+    """trainable (how many numbers), and the bytes of all parameters, of the gradients, and of what the optimizer keeps.
+
+    The names: trainable, weight_bytes, gradient_bytes, optimizer_bytes. Call it after a step: before it the optimizer has
+    nothing. optimizer.state holds, for each parameter, a dictionary of tensors.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    kept = [value for state in optimizer.state.values() for value in state.values() if torch.is_tensor(value)]
+    return {
+        "trainable": sum(p.numel() for p in trained),
+        "weight_bytes": size(model.parameters()),
+        "gradient_bytes": size(p.grad for p in trained if p.grad is not None),
+        "optimizer_bytes": size(kept),
+    }
+
+
+def fine_tune(model: Any, steps: int) -> dict[str, Any]:
+    """Trains the model on your chats; what it cost. Given."""
+    torch.manual_seed(0)
+    examples = [chat_example(*ids) for ids in training.chat_ids(training.load_tokenizer())]
+    model.train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=training.METHOD_RATE, weight_decay=0.0)
+    losses = [
+        training.step_once(model, optimizer, batch, next_token_loss) for batch in training.batches(examples, steps)
+    ]
+    return {**count(model, optimizer), "first_loss": losses[0], "last_loss": losses[-1]}
+
+
+def main() -> None:
+    makers: dict[str, Callable[[], Any]] = {
+        "full": full,
+        "lora": lambda: lora(full()),
+        "qlora": lambda: lora(quantized()),
+    }
+    record = {}
+    for name, make in makers.items():
+        torch.manual_seed(0)
+        model = make()
+        record[name] = fine_tune(model, STEPS[name])
+        print(name, record[name], flush=True)
+        if name != "full":
+            model.save_pretrained(OUT / name)
+    (OUT / "methods.json").write_text(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

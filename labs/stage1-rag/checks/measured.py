@@ -1,0 +1,62 @@
+"""Measures recall anew, in the session, without a line of the learner's. One JSON line.
+
+    python -I -B measured.py < {"texts": …, "queries": [[query, index], …]}           whether each is found in 3, by meaning
+    python -I -B measured.py < {"settings": [{"size", "chunks"}, …], "questions": […]}  figures of a row of the grid
+
+`chunks` are [document, title, chunk] as the learner's split made them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+K = 3
+BUDGET_WORDS = 180
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    given = json.load(sys.stdin)
+    model = SentenceTransformer(os.environ["MODEL_PATH"])
+    if "texts" in given:
+        order = ranked(model, [query for query, _ in given["queries"]], given["texts"])
+        print(json.dumps([index in best[:K] for best, (_, index) in zip(order, given["queries"], strict=True)]))
+    else:
+        print(json.dumps([row(model, one["size"], one["chunks"], given["questions"]) for one in given["settings"]]))
+
+
+def row(
+    model: SentenceTransformer, size: int, chunks: Sequence[Sequence[str]], questions: Sequence[dict[str, Any]]
+) -> dict[str, float]:
+    order = ranked(
+        model, [question["input"] for question in questions], [f"{title}\n{text}" for _, title, text in chunks]
+    )
+    ranks = []
+    for question, best in zip(questions, order, strict=True):
+        holds = [chunks[i][0] in question["relevant"] and question["evidence"] in chunks[i][2] for i in best]
+        ranks.append(holds.index(True) if True in holds else len(chunks))
+    words = [sum(len(chunks[i][2].split()) for i in best[:K]) for best in order]
+    return {
+        "chunks": len(chunks),
+        "recall_at_3": sum(rank < K for rank in ranks) / len(ranks),
+        "words_at_3": sum(words) / len(words),
+        "recall_in_180": sum(rank < BUDGET_WORDS // size for rank in ranks) / len(ranks),
+    }
+
+
+def ranked(model: SentenceTransformer, queries: list[str], texts: list[str]) -> list[list[int]]:
+    """For each query the indices of all texts, nearest first."""
+    options = {"normalize_embeddings": True, "show_progress_bar": False, "batch_size": 32}
+    scores = np.asarray(model.encode(queries, **options)) @ np.asarray(model.encode(texts, **options)).T
+    return np.argsort(-scores, axis=1).tolist()
+
+
+main()

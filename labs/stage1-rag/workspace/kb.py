@@ -1,0 +1,78 @@
+"""The knowledge base, its questions, and the embedding model. Given: read it once, change nothing.
+
+documents = kb.documents()          # what lies in kb/, one Document a file
+vectors = kb.embed(["a text", …])   # shape (texts, dimensions), each vector of length 1
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+HERE = Path(__file__).parent
+LEFT_OUT = 4
+"""So many of the practice questions your session leaves out: its recalls are its own."""
+
+if not torch.cuda.is_available():
+    torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of kb/. `status` is current or superseded; of two editions of a policy only one is current."""
+
+    id: str
+    title: str
+    area: str
+    status: str
+    text: str
+
+
+def documents(folder: Path = HERE / "kb") -> list[Document]:
+    """Every document, sorted by id. Headings and line ends are gone: a text is one long line of words."""
+    return [_read(path) for path in sorted(folder.glob("*.md"))]
+
+
+def questions() -> list[dict[str, Any]]:
+    """Practice questions: `input`, `expected` texts, `relevant` document ids, and the `evidence`, the words that say so.
+
+    A question that the knowledge base does not answer has empty lists.
+    """
+    return [json.loads(line) for line in (HERE / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def measured_questions() -> list[dict[str, Any]]:
+    """The answerable practice questions, without the few that your session leaves out."""
+    answerable = [question for question in questions() if question["relevant"]]
+    chosen = random.Random(os.environ.get("LABCTL_SESSION", "")).sample(
+        range(len(answerable)), len(answerable) - LEFT_OUT
+    )
+    return [answerable[index] for index in sorted(chosen)]
+
+
+def embed(texts: Sequence[str]) -> np.ndarray:
+    """One vector a text, as rows, each of length 1. The model reads the first 256 tokens of a text and no more."""
+    return np.asarray(model().encode(list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=32))
+
+
+@functools.cache
+def model() -> SentenceTransformer:
+    """The embedding model, loaded once in a process."""
+    return SentenceTransformer(os.environ["MODEL_PATH"])
+
+
+def _read(path: Path) -> Document:
+    _, header, body = path.read_text(encoding="utf-8").split("---", 2)
+    fields = dict(line.split(": ", 1) for line in header.strip().splitlines())
+    text = " ".join(" ".join(line for line in body.splitlines() if not line.startswith("#")).split())
+    return Document(text=text, **fields)

@@ -1,0 +1,78 @@
+"""Step 4: put load on vLLM, one request at a time, then 4 and 16, and write what happened to out/load.json.
+
+labctl exec stage2-serving -- python load.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from metrics import Watch, counters
+
+VLLM = os.environ["LABCTL_URL_VLLM"]
+OUT = Path("out")
+TOWNS = (Path(__file__).parent / "data" / "towns.txt").read_text().split()
+CONCURRENCIES = (1, 4, 16)
+REQUESTS = 16  # of each level
+MAX_TOKENS = 48
+
+
+async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
+    """Send one streaming chat completion, and say what was seen of it.
+
+    Returns `id` (vLLM's, the same in every piece), `tokens` (that were generated, as vLLM counts them), `ttft_s` (seconds from
+    sending to the first piece that has text) and `total_s` (to the end of the stream).
+    """
+    # Yours: POST /v1/chat/completions, model "base", temperature 0, max_tokens MAX_TOKENS, "stream": True, and
+    # "stream_options": {"include_usage": True}: then the last piece, which has no choices, says completion_tokens under usage.
+    # httpx: async with client.stream("POST", …) as answer: async for line in answer.aiter_lines(). A piece is a line "data: {…}".
+    raise NotImplementedError("step 4: ask in load.py is yours to write")
+
+
+async def run(client: httpx.AsyncClient, prompts: list[str], concurrency: int) -> list[dict[str, Any]]:
+    """Ask all `prompts`, never more than `concurrency` at the same time; as one ends, the next one starts."""
+    # Yours: an asyncio.Semaphore and asyncio.gather.
+    raise NotImplementedError("step 4: run in load.py is yours to write")
+
+
+async def measure(concurrency: int) -> dict[str, Any]:
+    """One level of load: its requests, its seconds, and vLLM's own counters around it."""
+    prompts = [f"Tell me about {town}." for town in TOWNS[:REQUESTS]]
+    async with httpx.AsyncClient(base_url=VLLM, timeout=300) as client:
+        before = await counters(client)
+        async with Watch(client) as watch:
+            began = time.perf_counter()
+            requests = await run(client, prompts, concurrency)
+            seconds = time.perf_counter() - began
+        await asyncio.sleep(1)  # vLLM counts a request when it has let go of it, a moment after its last piece
+        after = await counters(client)
+    return {
+        "seconds": seconds,
+        "tokens_per_second": sum(request["tokens"] for request in requests) / seconds,
+        "ttft_p50_s": statistics.median(request["ttft_s"] for request in requests),
+        "most_running": watch.most_running,
+        "before": before,
+        "after": after,
+        "requests": requests,
+    }
+
+
+async def main() -> None:
+    found = {}
+    for concurrency in CONCURRENCIES:
+        found[str(concurrency)] = level = await measure(concurrency)
+        told = {key: round(level[key], 4) for key in ("tokens_per_second", "ttft_p50_s", "most_running")}
+        print(f"{concurrency:3d} at a time: {told}", flush=True)
+    OUT.mkdir(exist_ok=True)
+    (OUT / "load.json").write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
