@@ -10,7 +10,6 @@ import math
 import random
 import string
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +51,10 @@ def test_by_hand(session: Session, lab: Path, parameters: Mapping[str, Any]) -> 
     rows = chance.sample(read(lab, "data/reviews.jsonl"), 6)
     long = " ".join(f"{word()} {row['text']}" for row in read(lab, "data/reviews.jsonl")[:150])
     asked = {"do": "by-hand", "texts": [f"{row['text']} {word()}" for row in rows] + ["Good.", long]}
-    found, wanted = session.both(asked)
-    for name in MODELS:
-        mine = value_of(found, name)
+    found = session.drive(asked)
+    answers = {name: value_of(found, name) for name in MODELS}
+    wanted = session.refer(asked)
+    for name, mine in answers.items():
         whole = isinstance(mine, list) and len(mine) == len(asked["texts"])
         assert whole, f"{name}: wanted one answer for each text"
         for text, one, other in zip(asked["texts"], mine, wanted[name], strict=True):
@@ -72,8 +72,8 @@ def test_own_pipeline(session: Session, lab: Path, parameters: Mapping[str, Any]
     cases = [span_case() for _ in range(60)]
     rows = chance.sample(read(lab, "questions.jsonl"), 10)
     questions = [{"question": row["question"], "context": f"{word()}. {row['context']}"} for row in rows]
-    found, wanted = session.both({"do": "own-pipeline", "spans": cases, "questions": questions})
-    tolerance = float(parameters["tolerance"])
+    asked = {"do": "own-pipeline", "spans": cases, "questions": questions}
+    found, tolerance = session.drive(asked), float(parameters["tolerance"])
     for case, one in zip(cases, value_of(found, "spans"), strict=True):
         first, last, score = best_span(case)
         same = one[:2] == [first, last] and len(one) == 3 and near(one[2], score, 1e-5)
@@ -81,7 +81,7 @@ def test_own_pipeline(session: Session, lab: Path, parameters: Mapping[str, Any]
             f"best_span of begins {short(case['begins'])}, ends {short(case['ends'])}, allowed "
             f"{''.join('01'[ok] for ok in case['allowed'])}, longest {case['longest']} is {one}; look at that by hand"
         )
-    for question, one, other in zip(questions, value_of(found, "answers"), wanted, strict=True):
+    for question, one, other in zip(questions, value_of(found, "answers"), session.refer(asked), strict=True):
         same = all(one[name] == other[name] for name in ("answer", "start", "end"))
         same = same and near(one["score"], other["score"], tolerance)
         assert same, (
@@ -174,11 +174,6 @@ class Session:
     def refer(self, asked: Mapping[str, Any]) -> Any:
         """What is right."""
         return self._run(asked, "python", "-I", "-B", f"{self._checks}/reference.py")
-
-    def both(self, asked: Mapping[str, Any]) -> tuple[Any, Any]:
-        with ThreadPoolExecutor(2) as pool:
-            mine, right = pool.submit(self.drive, asked), pool.submit(self.refer, asked)
-            return mine.result(), right.result()
 
     def _run(self, asked: Mapping[str, Any], *command: str) -> Any:
         result = self._workspace.run(*command, stdin=json.dumps(asked), timeout=LIMIT_S)
