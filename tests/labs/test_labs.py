@@ -23,10 +23,18 @@ ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted(path.parent for path in catalog.builtin_folder().glob(f"*/{catalog.LAB_FILE}"))
 HOME = ROOT / ".cache" / "labs"
 """One home for all of them, kept between runs: environments and models are made once, under locks."""
-PROVED = ("stage1-inference-api", "stage2-finetune")
+PROVED = (
+    "stage0-transformer",
+    "stage1-inference-api",
+    "stage1-rag",
+    "stage2-agents",
+    "stage2-context",
+    "stage2-finetune",
+    "stage2-vectordb",
+)
 """Labs that are proved every time. The others are still being written: they are valid, and are proved when they are asked for."""
 ALL_LABS = "LABCTL_TEST_ALL_LABS"
-SECONDS = {"stage2-finetune": 330, "stage1-inference-api": 160}
+SECONDS = {"stage2-finetune": 330, "stage1-rag": 300, "stage2-agents": 240, "stage1-inference-api": 160}
 """About how long a lab takes to prove on two quiet cores; 100 for any other. Only for sharing them out."""
 IN_CONTAINERS = ("stage1-inference-api", "stage2-finetune")
 """Labs with services, proved in containers every time: between them they use all that containers are needed for."""
