@@ -22,7 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and
 sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))
 
 import torch
-from dialogues import ENDS, NAMES, STARTS, Message, dialogue
+from dialogues import ENDS, NAMES, OWN_NAMES, STARTS, TOWN_ENDS, Message, dialogue
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
@@ -86,7 +86,7 @@ def train_tokenizer(talks: Sequence[list[Message]]) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     texts = [message["content"] for talk in talks for message in talk]
-    parts = [f" {part}" for part in (*STARTS, *NAMES)] + ENDS + ["system", "user", "assistant"]
+    parts = [f" {part}" for part in (*STARTS, *NAMES, *OWN_NAMES)] + ENDS + TOWN_ENDS + ["system", "user", "assistant"]
     bpe.train_from_iterator([*texts, *parts * 2000], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, pad_token=PAD, eos_token=TURN_END, padding_side="left", model_max_length=CONTEXT

@@ -18,8 +18,11 @@ COLOURS = ["green", "blue", "red", "yellow", "grey", "white", "black", "silver",
 NAMES = _words(
     "Ada Bruno Clara David Emma Frank Greta Hugo Julia Jonas Karen Leo Martin Olga Peter Rosa Simon Tara Victor Yusuf"
 )
+OWN_NAMES = _words("Juno Pixel Robin Atlas Echo Nova Felix Iris Orion Luna Max Sunny")
 STARTS = _words("Ba Be Da Do Fa Fe Ga Ge Ha He Ja Ka Ko La Lu Ma Mi Na Ne Pa Pe Ra Ro Sa Se Ta Ti Va Ve Ya Yo Za Zo")
 ENDS = _words("den mar vik sund ger dan mo ster pol bo gul dik kas vin bert wig sto pan zig fan")
+
+TOWN_ENDS = _words("burg stad ville ford wick haven mund heim gard brook")
 
 TELL = {
     "name": ["My name is {}.", "I am {}.", "Call me {}.", "Hello, I am {}.", "Hi, my name is {}."],
@@ -61,7 +64,7 @@ PUZZLED = "I do not understand that."
 
 def dialogue(rng: random.Random, exchanges: int, *, held_out: bool = False) -> list[Message]:
     """A system message and `exchanges` questions with their answers."""
-    own, known = name(rng, held_out=held_out), {}
+    own, known = rng.choice(OWN_NAMES), {}
     messages = [{"role": "system", "content": f"You are {own}, a friendly companion."}]
     for _ in range(exchanges):
         said, answer = _exchange(rng, own, known, held_out)
@@ -70,20 +73,23 @@ def dialogue(rng: random.Random, exchanges: int, *, held_out: bool = False) -> l
 
 
 def name(rng: random.Random, *, held_out: bool = False) -> str:
-    """A name of two syllables, such as Kovik; now and then one that exists, or one of any letters.
-
-    Every fifth pair of syllables is held out: training never shows it, and `held_out` gives nothing else.
-    """
-    chance = 1.0 if held_out else rng.random()
-    if chance < 0.15:
+    """A person's name of two syllables, such as Kovik; now and then one that exists. `held_out` gives only names kept for tests."""
+    if not held_out and rng.random() < 0.15:
         return rng.choice(NAMES)
-    if chance < 0.25:
-        letters = [rng.choice("bcdfghjklmnprstvwxz") + rng.choice("aeiouy") for _ in range(rng.randint(1, 3))]
-        return "".join([*letters, rng.choice(["", "n", "r", "s", "l"])]).capitalize()
+    return _joined(rng, ENDS, held_out=held_out)
+
+
+def town(rng: random.Random, *, held_out: bool = False) -> str:
+    """A town's name, such as Koburg."""
+    return _joined(rng, TOWN_ENDS, held_out=held_out)
+
+
+def _joined(rng: random.Random, ends: list[str], *, held_out: bool) -> str:
+    """Two syllables. Every fifth pair is kept for tests: training never shows it."""
     while True:
-        start, end = rng.randrange(len(STARTS)), rng.randrange(len(ENDS))
+        start, end = rng.randrange(len(STARTS)), rng.randrange(len(ends))
         if ((start + end) % 5 == 0) == held_out:
-            return STARTS[start] + ENDS[end]
+            return STARTS[start] + ends[end]
 
 
 def _exchange(rng: random.Random, own: str, known: dict[str, str], held_out: bool) -> tuple[str, str]:
@@ -91,7 +97,7 @@ def _exchange(rng: random.Random, own: str, known: dict[str, str], held_out: boo
     chance, fact = rng.random(), rng.choice(list(TELL))
     if chance < 0.3:
         said = rng.choice(CORRECT[fact] if fact in known else TELL[fact])
-        known[fact] = rng.choice(COLOURS) if fact == "colour" else name(rng, held_out=held_out)
+        known[fact] = _news(rng, fact, held_out)
         return said.format(known[fact]), REPLY[fact].format(known[fact])
     if chance < 0.7:
         answer = KNOWN[fact].format(known[fact]) if fact in known else UNKNOWN[fact]
@@ -101,3 +107,9 @@ def _exchange(rng: random.Random, own: str, known: dict[str, str], held_out: boo
     if chance < 0.95:
         return rng.choice(list(SMALL_TALK.items()))
     return " ".join(name(rng).lower() for _ in range(rng.randint(1, 6))), PUZZLED
+
+
+def _news(rng: random.Random, fact: str, held_out: bool) -> str:
+    if fact == "colour":
+        return rng.choice(COLOURS)
+    return (name if fact == "name" else town)(rng, held_out=held_out)

@@ -13,13 +13,13 @@ LIMIT_S = 240
 
 STARTS = "Ba Be Da Do Fa Fe Ga Ge Ha He Ja Ka Ko La Lu Ma Mi Na Ne Pa Pe Ra Ro Sa Se Ta Ti Va Ve Ya Yo Za Zo"
 ENDS = "den mar vik sund ger dan mo ster pol bo gul dik kas vin bert wig sto pan zig fan"
-HELD_OUT = [
-    start + end
-    for row, start in enumerate(STARTS.split())
-    for column, end in enumerate(ENDS.split())
-    if (row + column) % 5 == 0
-]
-"""The names that the small model's training left out (labs/models/companion/dialogues.py)."""
+TOWN_ENDS = "burg stad ville ford wick haven mund heim gard brook"
+
+
+def held_out(ends: str) -> list[str]:
+    """The names that the small model's training left out (labs/models/companion/dialogues.py)."""
+    pairs = [(row, column) for row in range(len(STARTS.split())) for column in range(len(ends.split()))]
+    return [STARTS.split()[row] + ends.split()[column] for row, column in pairs if (row + column) % 5 == 0]
 
 
 class Bot:
@@ -30,7 +30,10 @@ class Bot:
 
     def name(self) -> str:
         """A name that nobody has, and that the model never read."""
-        return self._chance.choice(HELD_OUT)
+        return self._chance.choice(held_out(ENDS))
+
+    def town(self) -> str:
+        return self._chance.choice(held_out(TOWN_ENDS))
 
     def id(self) -> str:
         return f"{self._chance.getrandbits(48):012x}"

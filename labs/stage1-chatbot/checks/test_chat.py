@@ -11,7 +11,7 @@ BUDGET = 200
 
 
 def test_remembers(bot: Any) -> None:
-    id, name, other, town = bot.id(), bot.name(), bot.name(), bot.name()
+    id, name, other, town = bot.id(), bot.name(), bot.name(), bot.town()
     for text in (f"My name is {name}.", "How are you?", f"I live in {town}.", "It is raining."):
         bot.say(id, text)
     knows(bot.say(id, "What is my name?")["reply"], name, "two exchanges after it was told")
@@ -28,7 +28,7 @@ def test_remembers(bot: Any) -> None:
 
 
 def test_window_is_used(bot: Any) -> None:
-    id, name, town = bot.id(), bot.name(), bot.name()
+    id, name, town = bot.id(), bot.name(), bot.town()
     bot.say(id, f"My name is {name}.")
     told = [bot.say(id, text) for text in ["How are you?", "Tell me a joke."] * 8]
     most = max(answer["tokens"] for answer in told)
