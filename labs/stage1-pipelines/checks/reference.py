@@ -95,12 +95,13 @@ def comparison(_: Mapping[str, Any]) -> dict[str, Any]:
     for name, path in SENTIMENT.items():
         ask = classifier(path)
         weights = list(ask.model.parameters())
-        [first] = ask(sample.PRODUCT)
+        first, turned = ask([sample.PRODUCT, sample.TURNED])
         kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in sample.KINDS}
         by_kind = {kind: share_right(ask, part) for kind, part in kinds.items()}
         found[name] = {
             "label": verdict(first["label"]),
             "score": first["score"],
+            "turned": verdict(turned["label"]),
             "accuracy": sum(by_kind.values()) / len(by_kind),
             "by_kind": by_kind,
             "parameters": sum(weight.numel() for weight in weights),

@@ -117,7 +117,7 @@ def test_comparison(session: Session, workspace: Any) -> None:
     measured = session.refer({"do": "comparison"})
     for name in MODELS:
         mine, other = recorded[name], measured[name]
-        for key in ("label", "parameters", "bytes"):
+        for key in ("label", "turned", "parameters", "bytes"):
             assert mine.get(key) == other[key], (
                 f"out/comparison.json, {name}: {key} is {mine.get(key)}, measured otherwise"
             )

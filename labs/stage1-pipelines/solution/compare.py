@@ -19,6 +19,7 @@ def measure(path: str) -> dict[str, object]:
     """The model at `path`, in one entry:
 
     label, score  what it says of sample.PRODUCT (POSITIVE, NEGATIVE or NEUTRAL, and the probability)
+    turned        what it says of sample.TURNED
     accuracy      the share of sample.labelled() that it labels rightly
     by_kind       the same for each kind: {"plain": …, "negated": …, "contrast": …, "unforeseen": …}
     parameters    how many weights it has
@@ -26,7 +27,7 @@ def measure(path: str) -> dict[str, object]:
     ms_per_text   milliseconds for one text of sample.labelled(), one at a time, loading not counted
     """
     classifier = pipeline("text-classification", model=path, truncation=True)
-    rows, [first] = sample.labelled(), classifier(sample.PRODUCT)
+    rows, (first, turned) = sample.labelled(), classifier([sample.PRODUCT, sample.TURNED])
     began = time.perf_counter()
     right = [models.verdict(classifier(row["text"])[0]["label"]) == row["label"] for row in rows]
     seconds = time.perf_counter() - began
@@ -38,6 +39,7 @@ def measure(path: str) -> dict[str, object]:
     return {
         "label": models.verdict(first["label"]),
         "score": first["score"],
+        "turned": models.verdict(turned["label"]),
         "accuracy": sum(right) / len(right),
         "by_kind": by_kind,
         "parameters": sum(weight.numel() for weight in weights),

@@ -16,6 +16,7 @@ def measure(path: str) -> dict[str, object]:
     """The model at `path`, in one entry:
 
     label, score  what it says of sample.PRODUCT (POSITIVE, NEGATIVE or NEUTRAL, and the probability)
+    turned        what it says of sample.TURNED
     accuracy      the share of sample.labelled() that it labels rightly
     by_kind       the same for each kind: {"plain": …, "negated": …, "contrast": …, "unforeseen": …}
     parameters    how many weights it has

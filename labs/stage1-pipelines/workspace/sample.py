@@ -12,7 +12,9 @@ KINDS = ("plain", "negated", "contrast", "unforeseen")
 EACH = 30
 
 PRODUCT = "This product is amazing but the price is too high."
-"""The one text that all models are compared on."""
+"""The text that all models are compared on."""
+TURNED = "Although the price is too high, this product is amazing."
+"""Much the same words, turned round."""
 
 FILLER = """We arrived in the evening and parked behind the house.
 The room was on the second floor.
