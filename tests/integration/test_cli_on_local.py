@@ -80,11 +80,12 @@ def of_session() -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             values = process.environ()
-            if values.get("LABCTL_SESSION") == ID and values.get("LABCTL_HOME") == os.environ["LABCTL_HOME"]:
+            is_ours = values.get("LABCTL_SESSION") == ID and values.get("LABCTL_HOME") == os.environ["LABCTL_HOME"]
+            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
-        except (psutil.Error, OSError):
+        except (psutil.Error, OSError):  # it ended while it was looked at
             continue
-    return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+    return found
 
 
 def supervisors() -> list[psutil.Process]:

@@ -27,7 +27,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def is_left_out(part: str) -> bool:
-    return part.startswith("__") or (part.startswith(".") and part != ".dockerignore")
+    return part.startswith("__") or (part.startswith(".") and part not in (".dockerignore", ".gitignore"))
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -61,7 +61,7 @@ def outcome_of(folder: Path, kind: str, content: bytes) -> Outcome:
 def test_any_json_value_is_judged(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("w")
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(VALUES, min_size=1, max_size=3))
     def any_value(values: list[Any]) -> None:
         text = "\n".join(map(json.dumps, values))
@@ -74,7 +74,7 @@ def test_any_json_value_is_judged(kind: str, tmp_path_factory: pytest.TempPathFa
 def test_any_bytes_are_judged(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("w")
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.binary(max_size=200))
     def any_bytes(content: bytes) -> None:
         assert outcome_of(folder, kind, content) in (Outcome.PASS, Outcome.FAIL)
