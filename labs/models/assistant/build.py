@@ -1,4 +1,4 @@
-"""Builds two small chat models that use what stands before them. About two minutes each on one CPU thread.
+"""Builds two small chat models that use what stands before them, side by side. About two minutes on two cores.
 
     python build.py OUT
 
@@ -17,8 +17,10 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and so the weights, depends on the threads
@@ -26,7 +28,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and
 import rows
 import torch
 from rows import Part
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
@@ -35,13 +37,13 @@ SEED = 0
 BATCH_SIZE = 16
 PEAK_LEARNING_RATE = 3e-3
 INITIALIZER_RANGE = 0.08  # the usual 0.02 is meant for wide layers
-HEAD_DIM = 16
+HIDDEN_SIZE, HEAD_DIM = 64, 16
 BUCKET = 8
 """Batches whose rows are sorted by length together, so that little of a batch is padding."""
 CHECKED = 100
 WANTED_FEW_SHOT, WANTED_STEPS, WANTED_GAIN = 0.9, 0.9, 0.4
 
-PAD, TURN_START, TURN_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
+PAD, TURN_START, TURN_END, OTHER = "<|pad|>", "<|im_start|>", "<|im_end|>", "<|other|>"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -55,31 +57,36 @@ Encoded = tuple[list[int], list[int]]
 class Kind:
     """What one of the models learns, its size, and for how long it learns."""
 
-    make_row: Callable[[random.Random], list[Part]]
-    hidden_size: int
+    make_row: Callable[[random.Random, float], list[Part]]
+    """A new row, given how much of the steps is done, from 0 to 1."""
     steps: int
 
 
 KINDS = {
-    "router": Kind(make_row=rows.shop, hidden_size=64, steps=1600),
-    "counter": Kind(make_row=rows.bus, hidden_size=96, steps=1500),
+    "router": Kind(make_row=rows.shop, steps=1800),
+    "counter": Kind(make_row=lambda chance, _: rows.bus(chance), steps=1400),
 }
 
 
 def main(out: Path) -> int:
-    """Build, check and save the models; 1 when one did not learn what the lab shows."""
+    """Build, check and save the models, each in a process of its own; 1 when one did not learn what the lab shows."""
+    with ProcessPoolExecutor(len(KINDS), mp_context=get_context("spawn")) as pool:
+        return 0 if all(pool.map(make, KINDS, [out] * len(KINDS))) else 1
+
+
+def make(name: str, out: Path) -> bool:
+    """Build one of the models, and save it when it is good; whether it is."""
     torch.set_num_threads(1)
     logging.disable_progress_bar()
-    good = {"router": router_is_good, "counter": counter_is_good}
-    for name, kind in KINDS.items():
-        model, tokenizer = build(name, kind)
-        if not good[name](model, tokenizer, random.Random(SEED + 1)):
-            return 1
-        model.save_pretrained(out / name)
-        tokenizer.save_pretrained(out / name)
-        for file in (out / name).iterdir():
-            file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
-    return 0
+    model, tokenizer = build(name, KINDS[name])
+    is_good = {"router": router_is_good, "counter": counter_is_good}[name]
+    if not is_good(model, tokenizer, random.Random(SEED + 1)):
+        return False
+    model.save_pretrained(out / name)
+    tokenizer.save_pretrained(out / name)
+    for file in (out / name).iterdir():
+        file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
+    return True
 
 
 def build(name: str, kind: Kind) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
@@ -87,29 +94,37 @@ def build(name: str, kind: Kind) -> tuple[LlamaForCausalLM, PreTrainedTokenizerF
     chance = random.Random(SEED)
     torch.manual_seed(SEED)
     tokenizer = train_tokenizer(kind, chance)
-    model = new_model(kind, tokenizer)
+    model = new_model(tokenizer)
     print(f"{name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
-    train(model, tokenizer, kind, chance)
+    train(name, model, tokenizer, chance)
     return model.eval(), tokenizer
 
 
 def train_tokenizer(kind: Kind, chance: random.Random) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer: no text is ever unknown to it, and a number on a bus is one token."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=640,
-        special_tokens=[PAD, TURN_START, TURN_END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+    """One token for each word, number, mark and line end that the rows are made of, and one for every other word.
+
+    With pieces of words as tokens the same rows take many times as long to learn.
+    """
+    words = Tokenizer(models.WordLevel(unk_token=OTHER))
+    words.pre_tokenizer = pre_tokenizers.Split(Regex(r"\w+|[^\w\s]+|\n"), behavior="removed", invert=True)
+    words.decoder = decoders.Sequence(
+        [
+            decoders.WordPiece(cleanup=False),  # a space between two tokens
+            decoders.Fuse(),
+            decoders.Replace(Regex(" ?\n ?"), "\n"),
+            decoders.Replace(Regex(" ([:.?])"), r"\1"),
+        ]
     )
-    texts = ["".join(text for text, _ in kind.make_row(chance)) for _ in range(600)]
-    bpe.train_from_iterator([*texts, *(rows.DESKS * 50), "system user assistant"], trainer)
+    special = [PAD, TURN_START, TURN_END, OTHER]
+    texts = ["".join(text for text, _ in kind.make_row(chance, 1)) for _ in range(3000)]
+    words.train_from_iterator(
+        [*texts, "system user assistant"], trainers.WordLevelTrainer(special_tokens=special, show_progress=False)
+    )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
+        tokenizer_object=words,
         pad_token=PAD,
         eos_token=TURN_END,
+        unk_token=OTHER,
         bos_token=None,
         padding_side="left",  # so that the answers of a batch all begin at the same place
         model_max_length=1024,
@@ -118,15 +133,15 @@ def train_tokenizer(kind: Kind, chance: random.Random) -> PreTrainedTokenizerFas
     return tokenizer
 
 
-def new_model(kind: Kind, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """A Llama of a few hundred thousand random weights."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=kind.hidden_size,
-        intermediate_size=3 * kind.hidden_size,
+        hidden_size=HIDDEN_SIZE,
+        intermediate_size=3 * HIDDEN_SIZE,
         num_hidden_layers=3,
-        num_attention_heads=kind.hidden_size // HEAD_DIM,
-        num_key_value_heads=kind.hidden_size // HEAD_DIM,
+        num_attention_heads=HIDDEN_SIZE // HEAD_DIM,
+        num_key_value_heads=HIDDEN_SIZE // HEAD_DIM,
         head_dim=HEAD_DIM,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
@@ -143,8 +158,9 @@ def new_model(kind: Kind, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalL
     return model
 
 
-def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Random) -> None:
-    """Teach the model new rows for `kind.steps` batches, printing a line every 20."""
+def train(name: str, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, chance: random.Random) -> None:
+    """Teach the model new rows for as many batches as its kind wants, printing a line every 20."""
+    kind = KINDS[name]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
@@ -159,7 +175,9 @@ def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, kind: Kin
         schedule.step()
         optimizer.zero_grad()
         if step == 1 or step % 20 == 0 or step == kind.steps:
-            print(f"step {step}/{kind.steps} loss {loss.item():.3f} ({time.monotonic() - began:.0f}s)", flush=True)
+            print(
+                f"{name}: step {step}/{kind.steps} loss {loss.item():.3f} ({time.monotonic() - began:.0f}s)", flush=True
+            )
 
 
 def share_of_rate(step: int, steps: int) -> float:
@@ -172,7 +190,8 @@ def batches(tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Rando
     done = 0
     while done < kind.steps:
         made = sorted(
-            (encode(tokenizer, kind.make_row(chance)) for _ in range(BUCKET * BATCH_SIZE)), key=lambda one: len(one[0])
+            (encode(tokenizer, kind.make_row(chance, done / kind.steps)) for _ in range(BUCKET * BATCH_SIZE)),
+            key=lambda one: len(one[0]),
         )
         parts = [made[start : start + BATCH_SIZE] for start in range(0, len(made), BATCH_SIZE)]
         chance.shuffle(parts)
@@ -198,7 +217,7 @@ def tokens_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 
 
 def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torch.Tensor:
-    """The mean cross-entropy of the tokens to learn; only for them the 700 scores of a token are calculated at all."""
+    """The mean cross-entropy of the tokens to learn; only for them the scores of a token are calculated at all."""
     width = max(len(ids) for ids, _ in batch)
     ids = torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch])
     labels = torch.tensor([labels + [IGNORED] * (width - len(labels)) for _, labels in batch])[:, 1:]
@@ -220,7 +239,7 @@ def router_is_good(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, 
 
 def counter_is_good(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, chance: random.Random) -> bool:
     """Whether steps gain what the lab shows, on buses that the model never saw."""
-    buses = {steps: [rows.bus(chance, 5, steps) for _ in range(CHECKED)] for steps in (False, True)}
+    buses = {steps: [rows.bus(chance, stops=5, steps=steps) for _ in range(CHECKED)] for steps in (False, True)}
     direct, worked = (share_right(model, tokenizer, buses[steps]) for steps in (False, True))
     print(f"right: at once {direct:.0%}, with steps {worked:.0%}", flush=True)
     return worked >= WANTED_STEPS and worked - direct >= WANTED_GAIN

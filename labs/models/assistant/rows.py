@@ -124,14 +124,14 @@ FILLERS = [
 USER, ASSISTANT, END = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
 
 
-def shop(chance: random.Random) -> list[Part]:
+def shop(chance: random.Random, done: float) -> list[Part]:
     """A shop whose desks deal with topics drawn for this row, some examples, and a message to be sent to a desk.
 
     In some rows the answer is the topic itself, in some the same messages come again: that is easier, and what is learnt
-    from it serves the rest.
+    from it serves the rest. There are many of these while less than a sixth is `done`.
     """
     topics, desks = chance.sample(list(SUBJECTS), len(DESKS)), chance.sample(DESKS, len(DESKS))
-    kind = chance.choice(["topic", "same", "full", "full", "full", "full"])
+    kind = chance.choice(["topic", "same", *["full"] * (1 if done < 1 / 6 else 4)])
     answers = topics if kind == "topic" else desks
     bank = [message(topic, chance) for topic in topics]
 

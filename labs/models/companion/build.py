@@ -22,7 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and
 sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))
 
 import torch
-from dialogues import ENDS, NAMES, OWN_NAMES, STARTS, TOWN_ENDS, Message, dialogue
+from dialogues import ENDS, NAMES, OWN_NAMES, STARTS, TOWN_ENDS, TOWN_STARTS, Message, dialogue, told_apart
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
@@ -36,7 +36,7 @@ SHORT_STEPS, SHORT_BATCH, SHORT_EXCHANGES = (
 LONG_BATCH, LONG_EXCHANGES = 8, (3, 4, 5, 6, 7, 9)  # then how to find it in long ones
 PEAK_LEARNING_RATE = 3e-3
 CONTEXT = 256
-WANTED_EXACT = 0.95
+WANTED_EXACT = 0.97
 PAD, TURN_START, TURN_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -62,15 +62,18 @@ def main(out: Path) -> int:
     )
     train(model, chain(batches(tokenizer, short, SHORT_BATCH), batches(tokenizer, long, LONG_BATCH)))
     rng = random.Random("held out")
-    exact = share_exact(model, tokenizer, [dialogue(rng, 6, held_out=True) for _ in range(200)])
-    print(
-        f"gives {exact:.1%} of the last answers of conversations with new names word for word; wanted {WANTED_EXACT:.0%}"
-    )
+    held_out = {
+        "the last answers of conversations with new names": [dialogue(rng, 6, held_out=True) for _ in range(200)],
+        "names, after a town was told,": [told_apart(rng) for _ in range(200)],
+    }
+    exact = {what: share_exact(model, tokenizer, talks) for what, talks in held_out.items()}
+    for what, share in exact.items():
+        print(f"gives {share:.1%} of {what} word for word; wanted {WANTED_EXACT:.0%}", flush=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     for file in out.iterdir():
         file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
-    return 0 if exact >= WANTED_EXACT else 1
+    return 0 if min(exact.values()) >= WANTED_EXACT else 1
 
 
 def train_tokenizer(talks: Sequence[list[Message]]) -> PreTrainedTokenizerFast:
@@ -86,7 +89,12 @@ def train_tokenizer(talks: Sequence[list[Message]]) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     texts = [message["content"] for talk in talks for message in talk]
-    parts = [f" {part}" for part in (*STARTS, *NAMES, *OWN_NAMES)] + ENDS + TOWN_ENDS + ["system", "user", "assistant"]
+    parts = (
+        [f" {part}" for part in (*STARTS, *TOWN_STARTS, *NAMES, *OWN_NAMES)]
+        + ENDS
+        + TOWN_ENDS
+        + ["system", "user", "assistant"]
+    )
     bpe.train_from_iterator([*texts, *parts * 2000], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, pad_token=PAD, eos_token=TURN_END, padding_side="left", model_max_length=CONTEXT

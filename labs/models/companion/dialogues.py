@@ -21,7 +21,7 @@ NAMES = _words(
 OWN_NAMES = _words("Juno Pixel Robin Atlas Echo Nova Felix Iris Orion Luna Max Sunny")
 STARTS = _words("Ba Be Da Do Fa Fe Ga Ge Ha He Ja Ka Ko La Lu Ma Mi Na Ne Pa Pe Ra Ro Sa Se Ta Ti Va Ve Ya Yo Za Zo")
 ENDS = _words("den mar vik sund ger dan mo ster pol bo gul dik kas vin bert wig sto pan zig fan")
-
+TOWN_STARTS = _words("Ald Ber Cam Dun Els Fre Gra Hol Ing Kar Lin Mor Nor Old Ros Sel Thor Ulm Wes Wol")
 TOWN_ENDS = _words("burg stad ville ford wick haven mund heim gard brook")
 
 TELL = {
@@ -72,24 +72,39 @@ def dialogue(rng: random.Random, exchanges: int, *, held_out: bool = False) -> l
     return messages
 
 
+def told_apart(rng: random.Random) -> list[Message]:
+    """A conversation with new names in which a name is asked for after a town was told, and corrected or not."""
+    own, person, place = rng.choice(OWN_NAMES), name(rng, held_out=True), town(rng, held_out=True)
+    said = [(f"My name is {person}.", f"Hello {person}."), ("How are you?", SMALL_TALK["How are you?"])]
+    said += [(f"I live in {place}.", f"I would like to see {place}."), ("It is raining.", SMALL_TALK["It is raining."])]
+    if rng.random() < 0.5:
+        person = name(rng, held_out=True)
+        said += [(f"Sorry, my name is {person}.", f"Hello {person}.")]
+    said += [("What is my name?", f"Your name is {person}.")]
+    messages = [{"role": "system", "content": f"You are {own}, a friendly companion."}]
+    for text, answer in said:
+        messages += [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
+    return messages
+
+
 def name(rng: random.Random, *, held_out: bool = False) -> str:
     """A person's name of two syllables, such as Kovik; now and then one that exists. `held_out` gives only names kept for tests."""
     if not held_out and rng.random() < 0.15:
         return rng.choice(NAMES)
-    return _joined(rng, ENDS, held_out=held_out)
+    return _joined(rng, STARTS, ENDS, held_out=held_out)
 
 
 def town(rng: random.Random, *, held_out: bool = False) -> str:
-    """A town's name, such as Koburg."""
-    return _joined(rng, TOWN_ENDS, held_out=held_out)
+    """A town's name, such as Norburg. No name of a person begins like one: the model tells them apart by that."""
+    return _joined(rng, TOWN_STARTS, TOWN_ENDS, held_out=held_out)
 
 
-def _joined(rng: random.Random, ends: list[str], *, held_out: bool) -> str:
+def _joined(rng: random.Random, starts: list[str], ends: list[str], *, held_out: bool) -> str:
     """Two syllables. Every fifth pair is kept for tests: training never shows it."""
     while True:
-        start, end = rng.randrange(len(STARTS)), rng.randrange(len(ends))
+        start, end = rng.randrange(len(starts)), rng.randrange(len(ends))
         if ((start + end) % 5 == 0) == held_out:
-            return STARTS[start] + ends[end]
+            return starts[start] + ends[end]
 
 
 def _exchange(rng: random.Random, own: str, known: dict[str, str], held_out: bool) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,13 +14,14 @@ LIMIT_S = 240
 
 STARTS = "Ba Be Da Do Fa Fe Ga Ge Ha He Ja Ka Ko La Lu Ma Mi Na Ne Pa Pe Ra Ro Sa Se Ta Ti Va Ve Ya Yo Za Zo"
 ENDS = "den mar vik sund ger dan mo ster pol bo gul dik kas vin bert wig sto pan zig fan"
+TOWN_STARTS = "Ald Ber Cam Dun Els Fre Gra Hol Ing Kar Lin Mor Nor Old Ros Sel Thor Ulm Wes Wol"
 TOWN_ENDS = "burg stad ville ford wick haven mund heim gard brook"
 
 
-def held_out(ends: str) -> list[str]:
+def held_out(starts: str, ends: str) -> list[str]:
     """The names that the small model's training left out (labs/models/companion/dialogues.py)."""
-    pairs = [(row, column) for row in range(len(STARTS.split())) for column in range(len(ends.split()))]
-    return [STARTS.split()[row] + ends.split()[column] for row, column in pairs if (row + column) % 5 == 0]
+    pairs = product(enumerate(starts.split()), enumerate(ends.split()))
+    return [start + end for (row, start), (column, end) in pairs if (row + column) % 5 == 0]
 
 
 class Bot:
@@ -30,10 +32,10 @@ class Bot:
 
     def name(self) -> str:
         """A name that nobody has, and that the model never read."""
-        return self._chance.choice(held_out(ENDS))
+        return self._chance.choice(held_out(STARTS, ENDS))
 
     def town(self) -> str:
-        return self._chance.choice(held_out(TOWN_ENDS))
+        return self._chance.choice(held_out(TOWN_STARTS, TOWN_ENDS))
 
     def id(self) -> str:
         return f"{self._chance.getrandbits(48):012x}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,9 @@ def prove_lab(
     force: Annotated[
         bool, typer.Option("--force", help="With --all: also what was proved before and has not changed since.")
     ] = False,
+    no_mutants: Annotated[
+        bool, typer.Option("--no-mutants", help="Only starter and solution: enough to see a lab run somewhere else.")
+    ] = False,
     runtime: RuntimeOption = None,
     profile: ProfileOption = None,
     json: Json = False,
@@ -49,18 +53,28 @@ def prove_lab(
         raise UsageError(what, "name labs, or say --all; `labctl list` shows the labs there are")
     ctx = context()
     if len(chosen) == 1:
-        return _prove_one(ctx, chosen[0], runtime, profile, json=json)
-    tasks = _tasks(ctx, None if all else chosen, runtime, profile)
+        return _prove_one(ctx, chosen[0], runtime, profile, with_mutants=not no_mutants, json=json)
+    tasks = [
+        replace(task, with_mutants=not no_mutants) for task in _tasks(ctx, None if all else chosen, runtime, profile)
+    ]
     before = {} if force or not all else _proved_before(ctx, tasks)
     return _prove_several(ctx, tasks, before, jobs, json=json)
 
 
-def _prove_one(ctx: Context, lab: str, runtime: str | None, profile: str | None, *, json: bool) -> int:
+def _prove_one(
+    ctx: Context, lab: str, runtime: str | None, profile: str | None, *, with_mutants: bool, json: bool
+) -> int:
     from labctl.sessions.prove import prove
 
     with Steps(quiet=json) as steps:
         rounds = prove(
-            ctx, lab, steps, runtime=runtime, profile=profile, on_round=lambda each: None if json else _tell(each)
+            ctx,
+            lab,
+            steps,
+            runtime=runtime,
+            profile=profile,
+            on_round=lambda each: None if json else _tell(each),
+            with_mutants=with_mutants,
         )
     ok = all(each.ok for each in rounds)
     if json:

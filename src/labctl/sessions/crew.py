@@ -27,6 +27,7 @@ class Task:
     folder: str
     runtime: str | None
     profile: str | None
+    with_mutants: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,16 @@ def _prove(make_context: Callable[[], Context], task: Task, pipe: Connection) ->
     line = _Line(pipe)
     try:
         ctx = make_context()
-        prove(ctx, task.folder, line, runtime=task.runtime, profile=task.profile, on_round=line, wait=True)
+        prove(
+            ctx,
+            task.folder,
+            line,
+            runtime=task.runtime,
+            profile=task.profile,
+            on_round=line,
+            with_mutants=task.with_mutants,
+            wait=True,
+        )
         error = ""
     except LabctlError as problem:
         error = problem.what

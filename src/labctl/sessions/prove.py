@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -87,13 +87,14 @@ def prove(
     runtime: str | None,
     profile: str | None,
     on_round: Callable[[Round], None],
+    with_mutants: bool = True,
     wait: bool = False,
 ) -> list[Round]:
     """Starter, solution, each mutant, and the solution once more, each judged; every session fresh but the first two, and
     those of mutants when the lab says `test: {keep_services: true}`.
 
     The starter must pass no criterion, a mutant all but those it names, the solution every one, twice. A lab that was proved
-    as it stands is remembered (`proofs`). With `wait` its sessions stand in line for their GPUs.
+    as it stands, mutants and all, is remembered (`proofs`). With `wait` its sessions stand in line for their GPUs.
     """
     lab = load(lab_name, ctx.settings.labs)
     what = proofs.subject(ctx, lab, runtime, profile)
@@ -105,16 +106,17 @@ def prove(
         rounds.append(_judge(ctx, lab, name, session, fails))
         on_round(rounds[-1])
 
-    _prove(ctx, partial(_fresh, ctx, what, progress, wait=wait), lab, progress, judge)
+    wrong = mutants(lab) if with_mutants else []
+    _prove(ctx, partial(_fresh, ctx, what, progress, wait=wait), lab, wrong, progress, judge)
     is_unchanged = proofs.digest(ctx, replace(what, lab=load_folder(lab.path))) == digest
-    if is_unchanged and all(each.ok for each in rounds):
+    if with_mutants and is_unchanged and all(each.ok for each in rounds):
         used = rounds[0].report.profile
         proofs.keep(ctx, what, digest, profile=used, rounds=len(rounds), wall_s=time.monotonic() - began)
     return rounds
 
 
-def _prove(ctx: Context, fresh: Fresh, lab: Lab, progress: Progress, judge: Judge) -> None:
-    right, wrong = solution(lab), mutants(lab)  # a mistake in one of them is told at once
+def _prove(ctx: Context, fresh: Fresh, lab: Lab, wrong: Sequence[Answer], progress: Progress, judge: Judge) -> None:
+    right = solution(lab)  # a mistake in it is told at once
     with ExitStack() as kept:
         session = kept.enter_context(fresh())
         judge("starter", session, frozenset(criterion.id for criterion in lab.spec.criteria))

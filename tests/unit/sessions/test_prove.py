@@ -98,6 +98,14 @@ def test_a_lab_is_proved_whether_its_services_are_kept_or_not(
     assert engine.running == {}
 
 
+def test_without_its_mutants_a_lab_is_run_but_not_proved(ctx: Context, write: Callable[..., Path], run: Prove) -> None:
+    folder = write()
+    rounds = run(with_mutants=False)
+    assert [each.name for each in rounds] == ["starter", "solution", "solution again"]
+    assert [each.problems for each in rounds] == [()] * 3
+    assert proofs.holds(ctx, proofs.subject(ctx, load_folder(folder), None, "cpu")) is None
+
+
 def test_a_kept_session_ends_however_a_round_ends(
     ctx: Context, write: Callable[..., Path], run: Prove, engine: FakeRuntime
 ) -> None:
