@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from itertools import product
 from typing import Any
 
 import pytest
@@ -12,16 +11,9 @@ import pytest
 LIMIT_S = 240
 """For one request: after a reload the first one waits until the model is loaded, on a busy machine a minute or more."""
 
-STARTS = "Ba Be Da Do Fa Fe Ga Ge Ha He Ja Ka Ko La Lu Ma Mi Na Ne Pa Pe Ra Ro Sa Se Ta Ti Va Ve Ya Yo Za Zo"
-ENDS = "den mar vik sund ger dan mo ster pol bo gul dik kas vin bert wig sto pan zig fan"
-TOWN_STARTS = "Ald Ber Cam Dun Els Fre Gra Hol Ing Kar Lin Mor Nor Old Ros Sel Thor Ulm Wes Wol"
-TOWN_ENDS = "burg stad ville ford wick haven mund heim gard brook"
-
-
-def held_out(starts: str, ends: str) -> list[str]:
-    """The names that the small model's training left out (labs/models/companion/dialogues.py)."""
-    pairs = product(enumerate(starts.split()), enumerate(ends.split()))
-    return [start + end for (row, start), (column, end) in pairs if (row + column) % 5 == 0]
+# What the small model knows (labs/models/companion/dialogues.py); a large one knows how to say anything.
+NAME_STARTS, NAME_ENDS = "Ba Do Fe Ga Ha Je Ko Lu Mi Na Pe Ro Sa Ti Va Zo", "den mar vik sund ger pol bert wig zig fan"
+TOWN_STARTS, TOWN_ENDS = "Ald Ber Cam Dun Els Fre Gra Hol Kar Mor Nor Wes", "burg stad ville ford wick haven heim brook"
 
 
 class Bot:
@@ -31,11 +23,15 @@ class Bot:
         self._service, self._chance = service, random.Random()
 
     def name(self) -> str:
-        """A name that nobody has, and that the model never read."""
-        return self._chance.choice(held_out(STARTS, ENDS))
+        """One of 160 names that nobody has."""
+        return self._put_together(NAME_STARTS, NAME_ENDS)
 
     def town(self) -> str:
-        return self._chance.choice(held_out(TOWN_STARTS, TOWN_ENDS))
+        """One of 96 towns that do not exist."""
+        return self._put_together(TOWN_STARTS, TOWN_ENDS)
+
+    def _put_together(self, starts: str, ends: str) -> str:
+        return self._chance.choice(starts.split()) + self._chance.choice(ends.split())
 
     def id(self) -> str:
         return f"{self._chance.getrandbits(48):012x}"

@@ -10,6 +10,7 @@ import json
 import os
 import statistics
 import time
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ VLLM = os.environ["LABCTL_URL_VLLM"]
 OUT = Path("out")
 TOWNS = (Path(__file__).parent / "data" / "towns.txt").read_text().split()
 CONCURRENCIES = (1, 4, 16)
-REQUESTS = 16  # of each level
+REQUESTS = 16  # of each level, and four for each that runs at a time: what is over at once is hard to see
 MAX_TOKENS = 48
 
 
@@ -44,7 +45,8 @@ async def run(client: httpx.AsyncClient, prompts: list[str], concurrency: int) -
 
 async def measure(concurrency: int) -> dict[str, Any]:
     """One level of load: its requests, its seconds, and vLLM's own counters around it."""
-    prompts = [f"Tell me about {town}." for town in TOWNS[:REQUESTS]]
+    towns = islice(cycle(TOWNS), max(REQUESTS, 4 * concurrency))
+    prompts = [f"Tell me about {town}." for town in towns]
     async with httpx.AsyncClient(base_url=VLLM, timeout=300) as client:
         before = await counters(client)
         async with Watch(client) as watch:
