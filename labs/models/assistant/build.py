@@ -112,7 +112,7 @@ def train_tokenizer(kind: Kind, chance: random.Random) -> PreTrainedTokenizerFas
             decoders.WordPiece(cleanup=False),  # a space between two tokens
             decoders.Fuse(),
             decoders.Replace(Regex(" ?\n ?"), "\n"),
-            decoders.Replace(Regex(" ([:.?])"), r"\1"),
+            *(decoders.Replace(f" {mark}", mark) for mark in ":.?,"),
         ]
     )
     special = [PAD, TURN_START, TURN_END, OTHER]

@@ -68,10 +68,17 @@ def _criteria(report: Report, width: int) -> RenderableType:
         table.add_row(
             Text(SYMBOLS[criterion.outcome], style=style),
             Text("\n".join(wrap(one_line(criterion.id), id_width))),  # rich would break ids anywhere, this at dashes
-            Text(one_line(criterion.text), style="dim" if criterion.outcome is Outcome.SKIP else ""),
+            _wording(criterion),
             Text(f"{criterion.earned}/{criterion.points}", style=style),
         )
     return table
+
+
+def _wording(criterion: CriterionResult) -> Text:
+    """The criterion's text; of one that was skipped, which stands nowhere else, why it was."""
+    if criterion.outcome is not Outcome.SKIP:
+        return Text(one_line(criterion.text))
+    return Text(f"{one_line(criterion.text)} ({one_line(reasons(criterion)[0]).rstrip('.')})", style="dim")
 
 
 def _explanation(criterion: CriterionResult) -> RenderableType:

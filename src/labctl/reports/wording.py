@@ -77,10 +77,11 @@ def tally(report: Report) -> str:
 def next_step(report: Report) -> tuple[str, str]:
     """What to do now: a sentence, which may be empty, and the command to type."""
     session = one_line(report.session)
+    sentence = "Mend it and look again." if report.evidence.get("only") else ""
     for outcome in (Outcome.FAIL, Outcome.ERROR, Outcome.SKIP):
         for criterion in report.criteria:
             if criterion.outcome is outcome:
-                return "", f"labctl verify {session} --criterion {one_line(criterion.id)}"
+                return sentence, f"labctl verify {session} --criterion {one_line(criterion.id)}"
     if not report.criteria:
         return "No criterion was looked at.", f"labctl verify {session}"
     if report.evidence.get("only"):
