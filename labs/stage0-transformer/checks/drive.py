@@ -2,7 +2,8 @@
 
 Runs in the session, in the workspace. Judges nothing: the right answers are not here.
 
-    python -B drive.py < cases.json        a list of {"call": name, …}; an answer is {"value": …} or {"error": text}
+    python -B drive.py < cases.json        a list of {"call": name, …}; an answer is {"value": …, "used": [torch's operations]}
+                                           or {"error": text}
 """
 
 from __future__ import annotations
@@ -12,15 +13,29 @@ import importlib
 import json
 import math
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
+
+
+class Operations(TorchDispatchMode):
+    """The names of the operations that torch carries out meanwhile, by whatever name they were called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.add(func.name().partition("::")[2].partition(".")[0])
+        return func(*args, **(kwargs or {}))
 
 
 def tensor(value: Any) -> torch.Tensor | None:
@@ -43,7 +58,8 @@ def softmax(x: Any, dim: int) -> Any:
 
 
 def causal_mask(n: int) -> Any:
-    return learners("attention").causal_mask(n)
+    made = learners("attention").causal_mask(n)
+    return [str(getattr(made, "dtype", type(made).__name__)).removeprefix("torch."), made]
 
 
 def attention(q: Any, k: Any, v: Any, mask: Any = None) -> Any:
@@ -76,25 +92,6 @@ def block(width: int, heads: int, weights: Any, x: Any, mask: Any, norm: bool, r
     return made(tensor(x), tensor(mask))
 
 
-def diagnose(kinds: list[str]) -> list[str]:
-    return [diagnosis(kind, number) for number, kind in enumerate(kinds)]
-
-
-FUNCTIONS = (
-    softmax,
-    causal_mask,
-    attention,
-    split_heads,
-    merge_heads,
-    multi_head,
-    positions,
-    layer_norm,
-    block,
-    diagnose,
-)
-CALLS = {function.__name__: function for function in FUNCTIONS}
-
-
 def learners(module: str) -> Any:
     """A module of the workspace; imported late, so that one that cannot be imported spoils only what needs it."""
     return importlib.import_module(module)
@@ -124,6 +121,20 @@ def diagnosis(kind: str, number: int) -> str:
     return learners("diagnose").diagnose(attention)
 
 
+CALLS = {
+    "softmax": softmax,
+    "causal_mask": causal_mask,
+    "attention": attention,
+    "split_heads": split_heads,
+    "merge_heads": merge_heads,
+    "MultiHeadAttention": multi_head,
+    "sinusoidal_positions": positions,
+    "LayerNorm": layer_norm,
+    "Block": block,
+    "diagnose": diagnosis,
+}
+
+
 def plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().tolist()
@@ -132,9 +143,17 @@ def plain(value: Any) -> Any:
 
 def answer(case: dict[str, Any]) -> dict[str, Any]:
     try:
-        return {"value": plain(call(case))}
+        with Operations() as operations:
+            value = call(case)
+        return {"value": plain(value), "used": sorted(operations.seen)}
     except Exception as error:  # noqa: BLE001 whatever goes wrong in the learner's code is the learner's to read
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": f"{place(error)}{type(error).__name__}: {error}".rstrip(": ")}
+
+
+def place(error: Exception) -> str:
+    """The last line of the learner's own that was on the way to the error."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == Path.cwd()]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno} ({frames[-1].line}): " if frames else ""
 
 
 if __name__ == "__main__":

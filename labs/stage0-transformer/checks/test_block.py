@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import reference
-from conftest import same, shape
+from conftest import about, difference, same, shape
 
 DICE = random.Random()
-VARIANTS = ["norm, residual", "norm, no residual", "no norm, residual", "no norm, no residual"]
+VARIANTS = {
+    f"{'norm' if norm else 'no norm'}, {'residual' if residual else 'no residual'}": (norm, residual)
+    for norm, residual in itertools.product((True, False), repeat=2)
+}
+"""The name of each in out/depth.json, and its norm and residual."""
 NOTHING = 1e-6
 """Below this the tokens at the end are the same; the digits are rounding."""
 FLOAT16_MAX = 65504
@@ -35,42 +39,61 @@ def block_weights(width: int) -> dict[str, Any]:
 
 
 def test_block(drive: Any) -> None:
+    n, wide = DICE.randint(5, 40), DICE.choice([8, 12, 32])
     width, heads, made = 8, 2, block_weights(8)
     rows = [matrix(3, width, 5) for _ in range(2)]
     gain, bias = matrix(1, width)[0], matrix(1, width)[0]
     causal = [[j <= i for j in range(3)] for i in range(3)]
-    choices = list(itertools.product((True, False), repeat=2))
-    block = {"call": "block", "width": width, "heads": heads, "weights": made, "x": rows, "mask": causal}
-    normed, *outputs = drive(
+    block = {"call": "Block", "width": width, "heads": heads, "x": rows, "mask": causal}
+    closed = {**made, "attention.W_o.weight": [[0.0] * width] * width, "attention.W_o.bias": [0.0] * width}
+    variants = [
+        ("with W_o = 0, where x + down(gelu(up(x))) is left", {"norm": False, "residual": True}, closed),
+        *(("", {"norm": norm, "residual": residual}, made) for norm, residual in VARIANTS.values()),
+    ]
+    placed, normed, *outputs = drive(
         [
-            {"call": "layer_norm", "x": rows, "gain": gain, "bias": bias},
-            *({**block, "norm": norm, "residual": residual} for norm, residual in choices),
+            {"call": "sinusoidal_positions", "n": n, "width": wide},
+            {"call": "LayerNorm", "x": rows, "gain": gain, "bias": bias},
+            *({**block, **flags, "weights": used} for _, flags, used in variants),
         ]
     )
-    assert same(normed, [reference.layer_norm(x, gain, bias) for x in rows]), (
-        "LayerNorm: each row (the last dimension) is to have mean 0 and variance 1, then · gain + bias"
-    )
-    for (norm, residual), output in zip(choices, outputs, strict=True):
-        wanted = [reference.block(x, made, heads, norm=norm, residual=residual, mask=causal) for x in rows]
-        assert same(output, wanted), f"Block(norm={norm}, residual={residual}) does not return what its docstring says"
+    off = difference(placed, reference.positions(n, wide))
+    assert not off, f"sinusoidal_positions({n}, {wide}): {off}"
+    off = difference(normed, [reference.layer_norm(x, gain, bias) for x in rows])
+    assert not off, f"LayerNorm: {moments(normed, gain, bias)}{off}"
+    for (what, flags, used), output in zip(variants, outputs, strict=True):
+        off = difference(output, [reference.block(x, used, heads, mask=causal, **flags) for x in rows])
+        name = f"Block(norm={flags['norm']}, residual={flags['residual']}) {what}".rstrip()
+        assert not off, f"{name}: {off}"
 
 
-def test_positions(drive: Any, session: Any, recorded: Any, answered: Any) -> None:
-    n, width = DICE.randint(5, 40), DICE.choice([8, 12, 32])
-    (given,) = drive([{"call": "positions", "n": n, "width": width}])
-    assert shape(given) == [n, width], f"sinusoidal_positions({n}, {width}) has the shape {shape(given)}"
-    assert same(given, reference.positions(n, width)), f"sinusoidal_positions({n}, {width}) is not sin and cos in turn"
+def moments(normed: Any, gain: list[float], bias: list[float]) -> str:
+    """Mean and variance of the first row before gain and bias, where there is one: what went wrong is seen there."""
+    if shape(normed)[:1] != [2] or shape(normed)[2:] != [len(gain)]:
+        return ""
+    row = [(value - shift) / factor for value, factor, shift in zip(normed[0][0], gain, bias, strict=True)]
+    mean = sum(row) / len(row)
+    variance = sum((value - mean) ** 2 for value in row) / len(row)
+    return f"before gain and bias a row of {len(row)} has mean {mean:.2f} and variance {variance:.3g}, wanted 0 and 1; "
+
+
+def test_positions(session: Any, recorded: Any, answered: Any, in_file: Any) -> None:
     record = recorded("position")
-    without, with_ = record.get("gap_without"), record.get("gap_with")
-    assert isinstance(without, float | int), f"out/position.json: gap_without is {without}"
-    assert abs(without) < NOTHING, f"gap_without is {without}: a block without positions cannot notice any order"
-    assert same(with_, gap(session), 0.001), f"out/position.json: gap_with is {with_}; your data say otherwise"
+    without, with_, wanted = record.get("gap_without"), record.get("gap_with"), gap(session)
+    assert isinstance(without, float | int), f"{in_file('position')}gap_without is {without}, wanted a number"
+    assert abs(without) < NOTHING, (
+        f"{in_file('position')}gap_without is {without}, wanted less than {NOTHING}: a block without positions cannot "
+        "notice any order"
+    )
+    assert same(with_, wanted, 0.001), f"{in_file('position')}gap_with is {with_}, wanted {about(wanted)}"
     encoding, distance = session.distance()
     dot = sum(math.cos(distance / 10000 ** (i / encoding)) for i in range(0, encoding, 2))
-    assert same(record.get("dot"), [dot] * 5, 0.001), f"out/position.json: dot is {str(record.get('dot'))[:100]}"
-    assert same(answered("position.dot_at_distance"), dot, 0.0006), (
-        "position.dot_at_distance in answers.yaml is not right"
-    )
+    dots = record.get("dot")
+    assert len(shape(dots)) == 1, f"{in_file('position')}dot is {str(dots)[:100]}, wanted a list of 5 numbers"
+    assert len(dots) == 5, f"{in_file('position')}dot holds {len(dots)} numbers, wanted 5"
+    for number in dots:
+        assert same(number, dot, 0.001), f"{in_file('position')}dot holds {number}, wanted five times {about(dot)}"
+    answered("position.dot_at_distance", dot, 0.0006 / min(1.0, abs(dot)), f"the dot product at distance {distance}")
 
 
 def gap(session: Any) -> float:
@@ -92,33 +115,40 @@ def gap(session: Any) -> float:
     return max(abs(a - b) for rows in pairs for a, b in zip(*rows, strict=True))
 
 
-def test_depth(workspace: Any, parameters: Mapping[str, Any], recorded: Any, answered: Any) -> None:
+def test_depth(workspace: Any, parameters: Mapping[str, Any], recorded: Any, answered: Any, in_file: Any) -> None:
     record = recorded("depth")
     lab, seed = parameters["lab"], str(parameters["seed"])
     done = workspace.run("python", "-I", "-B", f"{lab}/checks/deep.py", f"{lab}/workspace/data.py", seed, timeout=280)
     deep = json.loads(done.stdout)
     for name in VARIANTS:
-        found, wanted = record.get(name) or {}, deep[name]
-        assert same(logs(found.get("rms")), logs(wanted["rms"]), 0.01), (
-            f"out/depth.json, {name}: rms is not what 24 blocks give"
-        )
-        assert same(logs([found.get("gradient")]), logs([wanted["gradient"]]), 0.02), (
-            f"out/depth.json, {name}: gradient is wrong"
-        )
-        spread = found.get("spread")
-        collapsed = wanted["spread"] < NOTHING
-        right = isinstance(spread, float | int) and (
-            0 <= spread < NOTHING if collapsed else same(logs([spread]), logs([wanted["spread"]]), 0.02)
-        )
-        assert right, f"out/depth.json, {name}: spread is {spread}; your data say otherwise"
+        off = deviation(record.get(name) or {}, deep[name])
+        assert not off, f"{in_file('depth')}{name}: {off}"
     rms = deep["no norm, residual"]["rms"]
     growth = (rms[-1] / rms[0]) ** (1 / 24)
+    answered("depth.growth_per_block", growth, 0.006, "the mean growth of your 24 blocks")
     overflow = next((blocks for blocks, size in enumerate(rms) if size > FLOAT16_MAX), None)
-    assert same(answered("depth.growth_per_block") / growth, 1.0, 0.006), (
-        "depth.growth_per_block in answers.yaml is not right"
-    )
     overflow = overflow if overflow is not None else math.ceil(math.log(FLOAT16_MAX / rms[0]) / math.log(growth))
-    assert answered("depth.blocks_to_float16") == overflow, "depth.blocks_to_float16 in answers.yaml is not right"
+    answered("depth.blocks_to_float16", overflow, 0, "that whole number of blocks")
+
+
+def deviation(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What is wrong with the record of one variant; nothing when it is right."""
+    rms = found.get("rms")
+    if not isinstance(rms, list) or len(rms) != len(wanted["rms"]):
+        return (
+            f"rms is {f'{len(rms)} numbers' if isinstance(rms, list) else rms}, wanted a list of {len(wanted['rms'])}"
+        )
+    numbers = [(f"rms after {i} blocks", *pair, 0.01) for i, pair in enumerate(zip(rms, wanted["rms"], strict=True))]
+    numbers.append(("gradient", found.get("gradient"), wanted["gradient"], 0.02))
+    spread = found.get("spread")
+    if wanted["spread"] >= NOTHING:
+        numbers.append(("spread", spread, wanted["spread"], 0.02))
+    elif not isinstance(spread, float | int) or not 0 <= spread < NOTHING:
+        return f"spread is {spread}, wanted less than {NOTHING}"
+    for name, value, right, tolerance in numbers:
+        if not same(logs([value]), logs([right]), tolerance):
+            return f"{name} is {value}, wanted {about(right)}"
+    return ""
 
 
 def logs(numbers: Any) -> Any:

@@ -7,15 +7,17 @@ import random
 from typing import Any
 
 import reference
-from conftest import same, shape
+from conftest import about, same, shape
 
 SIZES = {"W_q": [20, 8], "W_k": [20, 8], "W_v": [20, 4]}
 
 
-def test_three_roles(session: Any, recorded: Any) -> None:
+def test_three_roles(session: Any, recorded: Any, in_file: Any) -> None:
     record = recorded("roles")
     for name, size in SIZES.items():
-        assert shape(record.get(name)) == size, f"out/roles.json: {name} has the shape {shape(record.get(name))}"
+        given = shape(record.get(name))
+        assert given == size, f"{in_file('roles')}{name} has the shape {given}, wanted {size}"
+        assert any(map(any, record[name])), f"{in_file('roles')}{name} is all zeros"
     worst = 0.0
     for _ in range(20):
         sentence = session.sentence(random.Random())
@@ -26,26 +28,34 @@ def test_three_roles(session: Any, recorded: Any) -> None:
             worst, *(abs(a - b) for row in zip(told, sentence.wanted, strict=True) for a, b in zip(*row, strict=True))
         )
     assert worst <= 0.05, (
-        f"on 20 new sentences a word was told a number that is off by {worst:.2f} (at most 0.05 is wanted); "
+        f"{in_file('roles')}on 20 new sentences a word was told a number that is off by {worst:.2f} (at most 0.05 is wanted); "
         f"in the last one the surest word gave {max(max(row) for row in weights):.2f} of its attention to one other, "
         f"the least sure one {sharpest:.2f}"
     )
 
 
-def test_tied_fails(session: Any, recorded: Any) -> None:
+def test_tied_fails(session: Any, recorded: Any, in_file: Any) -> None:
     record = recorded("tied")
     tokens, follows = session.cycle()
     for name in ("untied", "tied"):
         run = record.get(name) or {}
         for key in ("W_q", "W_k"):
-            assert shape(run.get(key)) == [16, 16], f"out/tied.json, {name}: {key} is to have 16 rows and 16 columns"
+            given = shape(run.get(key))
+            assert given == [16, 16], f"{in_file('tied')}{name}: {key} has the shape {given}, wanted [16, 16]"
         scores = scored(tokens, run["W_q"], run["W_k"])
         loss, skew = mean_loss(scores, follows), asymmetry(scores)
-        assert same(run.get("asymmetry"), skew, 0.01), f"{name}: asymmetry is {run.get('asymmetry')}, not that of its W"
-        assert same(run.get("loss"), loss, 0.05), f"{name}: the loss is {run.get('loss')}; its matrices give {loss:.4f}"
+        assert same(run.get("asymmetry"), skew, 0.01), (
+            f"{in_file('tied')}{name}: asymmetry is {run.get('asymmetry')}; S = scores() with W_q and W_k of that file, "
+            f"nothing masked, has {about(skew)}"
+        )
+        assert same(run.get("loss"), loss, 0.05), (
+            f"{in_file('tied')}{name}: loss is {run.get('loss')}; W_q and W_k of that file have {loss:.4f}"
+        )
         limit = 0.05 if name == "untied" else 0.75
-        assert loss <= limit, f"{name}: the loss is {loss:.3f}; trained to the end it is below {limit}"
-    assert record["tied"]["W_q"] == record["tied"]["W_k"], "tied: W_q and W_k are to be one matrix"
+        assert loss <= limit, f"{in_file('tied')}{name}: the loss is {loss:.3f}, wanted {limit} or less: train longer"
+    assert record["tied"]["W_q"] == record["tied"]["W_k"], (
+        f"{in_file('tied')}tied: W_q and W_k differ, wanted one matrix in both places"
+    )
 
 
 def scored(tokens: Any, w_q: Any, w_k: Any) -> list[list[float]]:

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import reference
-from conftest import same, shape
+from conftest import about, difference, same, shape
 
 FLAWS = ["right", "masked-after-softmax", "softmax-over-queries", "divided-by-d", "not-scaled"]
 DICE = random.Random()
@@ -34,25 +34,48 @@ def test_attention(drive: Any) -> None:
         {"call": "attention", "q": q[0], "k": k[0], "v": v[0], "mask": seen},
         *({"call": "attention", "q": a, "k": a, "v": a, "mask": causal} for a in (tokens, later)),
     ]
-    by_row, by_column, at_large, mask, batch, masked, one, other = drive(cases)
-    columns = reference.transposed([reference.softmax(column) for column in reference.transposed(x)])
-    assert same(by_row, [reference.softmax(row) for row in x]), "softmax(x, -1) is not e^x / Σ e^x of each row"
-    assert same(by_column, columns), "softmax(x, 0) is not e^x / Σ e^x of each column"
-    assert same(at_large, [reference.softmax(row) for row in large]), f"softmax of {large} is {at_large}"
-    assert mask == causal, "causal_mask(5): row i is to be True up to column i"
+    *softmaxes, (dtype, mask), batch, masked, one, other = drive(cases)
+    require_softmax(x, large, softmaxes)
+    assert dtype == "bool", f"causal_mask(5) has dtype {dtype}, wanted bool"
+    assert mask == causal, f"causal_mask(5) is {mask}; row i is to be True up to column i"
     pairs = all(isinstance(found, list) and len(found) == 2 for found in (batch, masked, one, other))
     assert pairs, "attention is to return the output and the weights"
-    assert shape(batch[0]) == [2, 4, 5], f"4 queries, 6 keys, values of 5: the output's shape is {shape(batch[0])}"
-    assert all(same(sum(row), 1.0) for rows in batch[1] for row in rows), "the weights of a query do not sum to 1"
-    assert all(same(sum(row), 1.0) for row in masked[1]), "with a mask the weights of a query do not sum to 1"
-    assert same(one[0][:4], other[0][:4]), "with a causal mask, a later token changed what earlier ones get"
     wanted = [reference.attention(*sequence) for sequence in zip(q, k, v, strict=True)]
-    assert same(batch[1], [weights for _, weights in wanted]), "the weights are not softmax(q kᵀ / √d)"
-    assert same(batch[0], [output for output, _ in wanted]), "the output is not weights @ v"
-    assert same(masked, reference.attention(q[0], k[0], v[0], seen)), "with a mask, output or weights are wrong"
+    require_attention("without a mask", batch, [list(parts) for parts in zip(*wanted, strict=True)])
+    assert same(one[0][:4], other[0][:4]), "with a causal mask, a later token changed what earlier ones get"
+    require_attention("with a mask", masked, reference.attention(q[0], k[0], v[0], seen))
 
 
-def test_scale_is_measured(session: Any, recorded: Any, answered: Any) -> None:
+def require_attention(how: str, found: Any, wanted: Any) -> None:
+    """Shapes first, then sums, then numbers: the first complaint is the one that says most."""
+    for what, value, right in zip(("output", "weights"), found, wanted, strict=True):
+        assert shape(value) == shape(right), f"attention {how}: {what} of shape {shape(value)}, wanted {shape(right)}"
+    rows = found[1] if how == "with a mask" else [row for sequence in found[1] for row in sequence]
+    total = max(map(sum, rows), key=lambda total: abs(total - 1))
+    assert same(total, 1.0), f"attention {how}: the weights of a query sum to {total:.4g}, wanted 1"
+    off = difference(found[1], wanted[1])
+    assert not off, f"attention {how}: the weights are not softmax(q kᵀ / √d): {off}"
+    off = difference(found[0], wanted[0])
+    assert not off, f"attention {how}: the output is not weights @ v: {off}"
+
+
+def require_softmax(x: Any, large: Any, found: Any) -> None:
+    columns = reference.transposed([reference.softmax(column) for column in reference.transposed(x)])
+    for what, value, wanted in zip(
+        (
+            "softmax(x, -1), e^x / Σ e^x of each row",
+            "softmax(x, 0), e^x / Σ e^x of each column",
+            f"softmax({large}, 1)",
+        ),
+        found,
+        ([reference.softmax(row) for row in x], columns, [reference.softmax(row) for row in large]),
+        strict=True,
+    ):
+        off = difference(value, wanted)
+        assert not off, f"{what}: {off}"
+
+
+def test_scale_is_measured(session: Any, recorded: Any, answered: Any, in_file: Any) -> None:
     record = recorded("score")
     for width in (16, 64, 256, 1024):
         queries, keys = session.queries_and_keys(width)
@@ -67,10 +90,10 @@ def test_scale_is_measured(session: Any, recorded: Any, answered: Any) -> None:
         }
         for name, value in wanted.items():
             assert same(found.get(name), value, 0.005), (
-                f"out/score.json, width {width}: {name} is {found.get(name)}; your data say otherwise"
+                f"{in_file('score')}width {width}: {name} is {found.get(name)}, wanted {about(value)}"
             )
     for key, name in {"score.keys_raw": "entropy_raw", "score.keys_scaled": "entropy_scaled"}.items():
-        assert same(answered(key), math.exp(wanted[name]), 0.02), f"{key} in answers.yaml: not e^{name} at width 1024"
+        answered(key, math.exp(wanted[name]), 0.02, f"e^{name} at width 1024")
 
 
 def mean_entropy(scores: list[list[float]], divisor: float) -> float:
@@ -80,7 +103,11 @@ def mean_entropy(scores: list[list[float]], divisor: float) -> float:
 def test_bugs_are_told_apart(drive: Any) -> None:
     kinds = [*FLAWS, *FLAWS, "right//renormed"]
     DICE.shuffle(kinds)
-    (told,) = drive([{"call": "diagnose", "kinds": kinds}])
-    wanted = [kind.partition("/")[0] for kind in kinds]
-    wrong = sum(a != b for a, b in zip(told, wanted, strict=True))
-    assert not wrong, f"diagnose is wrong on {wrong} of {len(kinds)} programs that it had not seen"
+    told = drive([{"call": "diagnose", "kind": kind, "number": number} for number, kind in enumerate(kinds)])
+    wrong = {
+        f"{str(answer)[:40]!r} of one that is {kind.partition('/')[0]}"
+        + (", in an unusual way" if kind.endswith("renormed") else "")
+        for kind, answer in zip(kinds, told, strict=True)
+        if answer != kind.partition("/")[0]
+    }
+    assert not wrong, f"of {len(kinds)} programs that it had not seen, diagnose says {'; '.join(sorted(wrong))}"

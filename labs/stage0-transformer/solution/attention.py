@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 
 def softmax(x: Tensor, dim: int) -> Tensor:
-    """e^x divided by its sum along `dim`. Must hold for numbers in the thousands too; torch's own softmax is not allowed."""
+    """e^x divided by its sum along `dim`. Must hold for numbers in the thousands too. Not torch's own."""
     e = torch.exp(x - x.amax(dim, keepdim=True))
     return e / e.sum(dim, keepdim=True)
 
 
 def causal_mask(n: int) -> Tensor:
-    """(n, n) of booleans: row i may look at column j (True) when j is not later than i."""
+    """(n, n) of booleans (torch.bool): row i may look at column j (True) when j is not later than i."""
     return torch.ones(n, n, dtype=torch.bool).tril()
 
 

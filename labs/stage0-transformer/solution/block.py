@@ -26,7 +26,7 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, width) to the same shape. torch's own layer_norm is not allowed."""
+        """(…, width) to the same shape. torch's own layer_norm (group_norm, batch_norm) is not allowed."""
         mean = x.mean(dim=-1, keepdim=True)
         variance = x.var(dim=-1, correction=0, keepdim=True)
         return (x - mean) / torch.sqrt(variance + self.epsilon) * self.gain + self.bias

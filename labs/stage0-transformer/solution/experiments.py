@@ -30,11 +30,10 @@ def score() -> None:
     for width in WIDTHS:
         queries, keys = map(tensor, mine().queries_and_keys(width))
         products = queries @ keys.T
-        record[width] = {
-            "variance": products.var().item(),
-            "entropy_raw": entropy(softmax(products, dim=-1)),
-            "entropy_scaled": entropy(softmax(products / math.sqrt(width), dim=-1)),
-        }
+        variance = products.var().item()
+        raw, scaled = entropy(softmax(products, dim=-1)), entropy(softmax(products / math.sqrt(width), dim=-1))
+        print(f"width {width}: variance {variance:.4g}, entropy {raw:.3f} raw and {scaled:.3f} scaled")
+        record[width] = {"variance": variance, "entropy_raw": raw, "entropy_scaled": scaled}
     save("score", record)
 
 
@@ -73,7 +72,7 @@ def tied() -> None:
             # A token does not look at itself here.
             return nn.functional.cross_entropy(scores().masked_fill(itself, -1e9), follows)
 
-        last = descend({w_q, w_k}, loss, steps=300, rate=0.05)
+        last = descend([w_q, w_k], loss, steps=300, rate=0.05)
         s = scores().detach()
         asymmetry = (torch.linalg.norm(s - s.T) / torch.linalg.norm(s)).item()
         print(f"{name}: loss {last:.4f}, asymmetry {asymmetry:.3f}")
@@ -96,7 +95,7 @@ def heads() -> None:
                 return ((model(where, where, what) - wanted) ** 2).mean()
 
             last = descend(model.parameters(), loss, steps=250, rate=0.03)
-            print(f"{count} heads: loss {last:.4f}, {sum(p.numel() for p in model.parameters()):,} parameters")
+            print(f"heads {count}, start {start}: loss {last:.4f}")
             if count == 1 or last < 0.05:
                 break
         record[count] = {"weights": weights(model), "loss": last}
@@ -115,6 +114,7 @@ def position() -> None:
     starts = [0, 3, 10, 40, 77]
     encoding = sinusoidal_positions(max(starts) + distance + 1, width)
     dots = [(encoding[t] @ encoding[t + distance]).item() for t in starts]
+    print(f"gap {without:.2g} without positions, {with_:.2g} with; dot products {[round(dot, 4) for dot in dots]}")
     save("position", {"gap_without": without, "gap_with": with_, "dot": dots})
 
 
@@ -148,13 +148,14 @@ EXPERIMENTS = {"score": score, "roles": roles, "tied": tied, "heads": heads, "po
 
 
 def main(names: list[str]) -> None:
+    for name in names:
+        if name not in EXPERIMENTS:
+            sys.exit(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
     for name in names or EXPERIMENTS:
         try:
             EXPERIMENTS[name]()
         except NotImplementedError as error:
             print(f"{name}: {error}")
-        except KeyError:
-            sys.exit(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def main() -> None:
         "heads": {
             "one_head_best": mine().two_places().second_std ** 2 * HALF / (2 * HALF),
             "parameters": 4 * (width * width + width),
+            "parameters_one_head": 4 * (width * width + width),
         },
         "position": {
             "dot_at_distance": sum(math.cos(distance / 10000 ** (i / encoding)) for i in range(0, encoding, 2))

@@ -1,4 +1,7 @@
-"""Steps 1 and 3: attention, written by you. Shapes are in the docstrings; `…` stands for any dimensions before."""
+"""Steps 1 and 3: attention, written by you. Shapes are in the docstrings; `…` stands for any dimensions before.
+
+torch's own softmax and scaled_dot_product_attention are what you write here: `softmax` and `attention` may not call them.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from torch import Tensor, nn
 
 
 def softmax(x: Tensor, dim: int) -> Tensor:
-    """e^x divided by its sum along `dim`. Must hold for numbers in the thousands too; torch's own softmax is not allowed."""
+    """e^x divided by its sum along `dim`. Must hold for numbers in the thousands too. Not torch's own."""
     raise NotImplementedError("step 1: softmax in attention.py is yours to write")
 
 
 def causal_mask(n: int) -> Tensor:
-    """(n, n) of booleans: row i may look at column j (True) when j is not later than i."""
+    """(n, n) of booleans (torch.bool): row i may look at column j (True) when j is not later than i."""
     raise NotImplementedError("step 1: causal_mask in attention.py is yours to write")
 
 

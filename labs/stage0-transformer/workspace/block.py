@@ -25,7 +25,7 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, width) to the same shape. torch's own layer_norm is not allowed."""
+        """(…, width) to the same shape. torch's own layer_norm (group_norm, batch_norm) is not allowed."""
         raise NotImplementedError("step 4: LayerNorm in block.py is yours to write")
 
 

@@ -7,6 +7,7 @@ labctl exec stage0-transformer -- python experiments.py        # all that are wr
 from __future__ import annotations
 
 import math
+import random
 import sys
 from collections.abc import Callable
 
@@ -31,6 +32,7 @@ def score() -> None:
         # Yours: all 64 × 64 products of a query and a key; record their variance, and the entropy of their softmax
         # over the keys as they are (raw) and divided by the root of the width (scaled).
         raise NotImplementedError("step 1: score in experiments.py is yours to write")
+        print(f"width {width}: variance {variance:.4g}, entropy {raw:.3f} raw and {scaled:.3f} scaled")
         record[width] = {"variance": variance, "entropy_raw": raw, "entropy_scaled": scaled}
     save("score", record)
 
@@ -41,7 +43,9 @@ def roles() -> None:
     features = sum(map(len, layout.values()))
     w_q, w_k, w_v = torch.zeros(features, 8), torch.zeros(features, 8), torch.zeros(features, 4)
     # Yours: fill them in. A word's query is word @ w_q, its key word @ w_k, its value word @ w_v.
-    # Try them on mine().sentence(random.Random(1)) with your attention() before you save.
+    # Before you save, try them with your attention() on sentence = mine().sentence(random.Random(1)): tensor(sentence.words)
+    # is its six words, tensor(sentence.wanted) what each is to be told.
+    raise NotImplementedError("step 2: roles in experiments.py is yours to write")
     save("roles", {"W_q": w_q, "W_k": w_k, "W_v": w_v})
 
 
@@ -63,9 +67,10 @@ def tied() -> None:
             # A token does not look at itself here.
             return nn.functional.cross_entropy(scores().masked_fill(itself, -1e9), follows)
 
-        # Yours: train (descend with 300 steps at a rate of 0.05 will do), and measure the asymmetry of the scores:
-        # the Frobenius norm of S - Sᵀ divided by that of S.
+        # Yours: train (descend with 300 steps at a rate of 0.05 will do), and measure the asymmetry of the scores: the
+        # Frobenius norm of S - Sᵀ divided by that of S. S is scores() as they are: the loss masks the diagonal, S does not.
         raise NotImplementedError("step 2: tied in experiments.py is yours to write")
+        print(f"{name}: loss {last:.4f}, asymmetry {asymmetry:.3f}")
         record[name] = {"W_q": w_q, "W_k": w_k, "loss": last, "asymmetry": asymmetry}
     save("tied", record)
 
@@ -79,9 +84,12 @@ def heads() -> None:
         for start in range(8):  # two heads may both fall for the same half; then begin again with other weights
             torch.manual_seed(start)
             model = MultiHeadAttention(12, count)
-            # Yours: train it (250 steps, rate 0.03, batches of 32 from places(task, 32)) on the mean squared error between
-            # model(where, where, what) and what is wanted. Queries and keys know where they are, values what is there.
+            # Yours: train it (250 steps, rate 0.03) on the mean squared error between model(where, where, what) and what is
+            # wanted. Queries and keys know where they are, values what is there. The loss takes a new batch each time that
+            # it is called, places(task, 32): with one batch for all steps the model learns that batch by heart. The last
+            # loss is that of one batch, so it may be a little below or above the error over all contents.
             raise NotImplementedError("step 3: heads in experiments.py is yours to write")
+            print(f"heads {count}, start {start}: loss {last:.4f}")
             if count == 1 or last < 0.05:
                 break
         record[count] = {"weights": weights(model), "loss": last}
@@ -100,6 +108,7 @@ def position() -> None:
     width, distance = mine().distance()
     starts = [0, 3, 10, 40, 77]
     raise NotImplementedError("step 4: position in experiments.py is yours to write")
+    print(f"gap {without:.2g} without positions, {with_:.2g} with; dot products {[round(dot, 4) for dot in dots]}")
     save("position", {"gap_without": without, "gap_with": with_, "dot": dots})
 
 
@@ -126,13 +135,14 @@ EXPERIMENTS = {"score": score, "roles": roles, "tied": tied, "heads": heads, "po
 
 
 def main(names: list[str]) -> None:
+    for name in names:
+        if name not in EXPERIMENTS:
+            sys.exit(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
     for name in names or EXPERIMENTS:
         try:
             EXPERIMENTS[name]()
         except NotImplementedError as error:
             print(f"{name}: {error}")
-        except KeyError:
-            sys.exit(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
 
 
 if __name__ == "__main__":

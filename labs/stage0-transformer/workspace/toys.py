@@ -30,8 +30,9 @@ def tensor(numbers: Matrix) -> Tensor:
 
 
 def descend(parameters: Iterable[Tensor], loss: Callable[[], Tensor], *, steps: int, rate: float) -> float:
-    """Adam for `steps` steps on what `loss()` returns; the last loss."""
-    optimizer = torch.optim.Adam(list(parameters), lr=rate)
+    """Adam for `steps` steps on what `loss()` returns; the last loss. A parameter that is given twice counts once."""
+    once = {id(parameter): parameter for parameter in parameters}
+    optimizer = torch.optim.Adam(list(once.values()), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     for _ in range(steps):
         optimizer.zero_grad()
