@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -36,6 +36,21 @@ class Computation(Probe):
     """One that keeps a core busy."""
 
     computes: ClassVar[bool] = True
+
+
+class Sharing(Probe):
+    """One of those that a single look settles; `looked` counts the checks of each."""
+
+    looked: Any = None
+
+    @property
+    def shares(self) -> str:
+        return "the same"
+
+    @classmethod
+    def looks_at(cls, checks: Sequence[Self], target: Target) -> list[Callable[[], CheckResult]]:
+        checks[0].looked.append(len(checks))
+        return super().looks_at(checks, target)
 
 
 class Busy:
@@ -149,6 +164,24 @@ def test_what_computes_gets_no_more_places_than_there_are_cores(
     results = grade([criterion("a", *[busy.look] * 8, probe=Computation)], target)
     assert outcomes(results) == {"a": "pass"}
     assert busy.most <= 2
+
+
+def test_checks_that_share_something_are_one_look_once_they_are_ready(target: FakeTarget) -> None:
+    looked: list[int] = []
+    plan = [
+        criterion("a", None, raising(Unmet("no")), probe=Sharing, looked=looked),
+        criterion("b", None, probe=Sharing, looked=looked),
+        criterion("c", None, needs=["b"], probe=Sharing, looked=looked),
+        criterion("other", None),
+    ]
+    results = grade(plan, target, workers=1)
+    assert looked == [3, 1]
+    assert outcomes(results) == {"a": "fail", "b": "pass", "c": "pass", "other": "pass"}
+
+
+def test_a_shared_look_has_the_time_of_all_its_checks(target: FakeTarget) -> None:
+    plan = [criterion("a", *[lambda: time.sleep(0.3)] * 3, probe=Sharing, looked=[], timeout=0.4)]
+    assert outcomes(grade(plan, target, workers=1)) == {"a": "pass"}
 
 
 def test_a_check_that_is_to_be_alone_meets_no_other(target: FakeTarget) -> None:

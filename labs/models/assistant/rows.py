@@ -121,14 +121,15 @@ FILLERS = [
     "it",
     "belongs",
 ]
-USER, ASSISTANT, END = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>"
+END = "<|end|>"
 
 
 def shop(chance: random.Random, done: float) -> list[Part]:
     """A shop whose desks deal with topics drawn for this row, some examples, and a message to be sent to a desk.
 
     In some rows the answer is the topic itself, in some the same messages come again: that is easier, and what is learnt
-    from it serves the rest. There are many of these while less than a sixth is `done`.
+    from it serves the rest. There are many of these while less than a sixth is `done`, and what stands before the examples
+    is always the same while less than three fifths are.
     """
     topics, desks = chance.sample(list(SUBJECTS), len(DESKS)), chance.sample(DESKS, len(DESKS))
     kind = chance.choice(["topic", "same", *["full"] * (1 if done < 1 / 6 else 4)])
@@ -139,11 +140,13 @@ def shop(chance: random.Random, done: float) -> list[Part]:
         return bank[number] if kind == "same" else message(topics[number], chance)
 
     order = examples(chance)
-    parts = [(system(chance) + USER, False), (instruction(chance), False), ("\n\n", False)]
+    plain = INSTRUCTIONS[0].format(desks=", ".join(DESKS))
+    before = plain if done < 3 / 5 else system(chance) + instruction(chance)
+    parts = [(f"{before}\n\n", False)]
     for number in order:
         parts += [(f"{say(number)} ->", False), (f" {answers[number]}", True), ("\n", False)]
     asked = chance.choice(order) if order and chance.random() < 0.8 else chance.randrange(len(DESKS))
-    return [*parts, (f"{say(asked)} ->", False), (ASSISTANT, False), (answers[asked] + END, True)]
+    return [*parts, (f"{say(asked)} ->\n\n", False), (answers[asked] + END, True)]
 
 
 def examples(chance: random.Random) -> list[int]:
@@ -165,7 +168,7 @@ def bus(chance: random.Random, stops: int | None = None, steps: bool | None = No
         chance.choice([[fillers(chance), told, wish], [wish, fillers(chance), told], [told, wish]])
     ).strip()
     answer = "\n".join([*worked, f"Answer: {people}"]) if steps else str(people)
-    return [(system(chance) + USER + asked + ASSISTANT, False), (answer + END, True)]
+    return [(f"{system(chance)}{asked}\n\n", False), (answer + END, True)]
 
 
 def problem(chance: random.Random, stops: int) -> tuple[str, list[str], int]:
@@ -197,7 +200,7 @@ def instruction(chance: random.Random) -> str:
 
 def system(chance: random.Random) -> str:
     text = chance.choice([*SYSTEMS, fillers(chance)])
-    return f"<|im_start|>system\n{text}<|im_end|>\n" if chance.random() < 0.2 else ""
+    return f"{text}\n\n" if chance.random() < 0.2 else ""
 
 
 def fillers(chance: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""The service: POST /ask and POST /documents. Given, it starts again whenever you save a file.
+"""The service: POST /ask, GET /search and POST /documents. Given, it starts again whenever you save a file.
 
 labctl logs stage1-rag rag -f
 
@@ -8,11 +8,12 @@ then the error of a request, with its traceback in the log, and not a server tha
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
 from pydantic import BaseModel, StringConstraints
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def ask(asked: Question) -> dict[str, object]:
     return {"answer": found.text, "sources": found.sources, "refused": found.refused}
 
 
+@app.get("/search")
+def search(question: Text, k: Annotated[int, Query(ge=1, le=50)] = 3) -> list[dict[str, object]]:
+    """The passages that the index finds, best first. No model is asked: step 4 can be tried before step 5 is written."""
+    return [asdict(passage) for passage in index().search(question, k)]
+
+
 @app.post("/documents", status_code=201)
 def add(new: NewDocument) -> dict[str, object]:
     """Take a document into the knowledge base."""
@@ -59,6 +66,9 @@ def index() -> Index:
 
 @cache
 def _opened() -> Index:
+    import kb
     from index import Index
 
-    return Index()
+    opened = Index()
+    kb.model()  # loaded here, once: two requests that load it at the same time get in each other's way
+    return opened

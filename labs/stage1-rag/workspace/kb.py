@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from sentence_transformers import SentenceTransformer
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 HERE = Path(__file__).parent
 LEFT_OUT = 4
 """So many of the practice questions your session leaves out: its recalls are its own."""
-
-if not torch.cuda.is_available():
-    torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,16 @@ def embed(texts: Sequence[str]) -> np.ndarray:
 @functools.cache
 def model() -> SentenceTransformer:
     """The embedding model, loaded once in a process."""
+    for chatty in ("torchao", "torch.utils._pytree"):  # their warnings say nothing about your work
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    # Imported only when it is needed: that takes many seconds, and a mistake of yours is to show at once.
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
     return SentenceTransformer(os.environ["MODEL_PATH"])
 
 

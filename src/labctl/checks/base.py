@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Self
 
@@ -94,6 +95,16 @@ class BaseCheck(Model):
     def look(self, target: Target) -> CheckResult:
         """What each kind does; it may also raise Unmet, whose message is then the check's."""
         raise NotImplementedError
+
+    @property
+    def shares(self) -> Hashable:
+        """Equal for checks of which one look can settle all, see `looks_at`; None for one that is looked at by itself."""
+        return None
+
+    @classmethod
+    def looks_at(cls, checks: Sequence[Self], target: Target) -> list[Callable[[], CheckResult]]:
+        """A look for each of `checks`, which share something; what they have in common is done here, once."""
+        return [partial(check.run, target) for check in checks]
 
     def passed(self, message: str, *, expected: Any = None, actual: Any = None) -> CheckResult:
         return self._result(Outcome.PASS, message, expected, actual)

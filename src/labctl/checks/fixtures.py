@@ -166,7 +166,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    record = _records.setdefault(item.name, {"test": item.name, "outcome": "pass", "message": ""})
+    test = item.nodeid.partition("::")[2]
+    record = _records.setdefault(test, {"test": test, "outcome": "pass", "message": ""})
     if call.excinfo is not None and report.outcome != "passed" and record["outcome"] == "pass":
         could_not_look = report.skipped or call.excinfo.errisinstance((CannotLook, pytest.FixtureLookupError))
         record.update(outcome="error" if could_not_look else "fail", message=_message(item, call.excinfo))

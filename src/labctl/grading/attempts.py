@@ -7,8 +7,9 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from labctl.checks.base import BaseCheck, shown
 from labctl.outcomes import CheckResult, Outcome
@@ -27,6 +28,8 @@ class _Job:
 
     key: Key
     check: BaseCheck
+    look: int = 0
+    """Which look it is part of; checks that share something are settled by one."""
     attempts: int = 0
     first_at: float = 0.0
     deadline: float = 0.0
@@ -35,7 +38,8 @@ class _Job:
 
 
 class Attempts:
-    """Checks in flight. Each attempt has a daemon thread of its own, so that one that hangs can be left behind.
+    """Checks in flight. Each look has a daemon thread of its own, so that one that hangs can be left behind; what is ready at
+    the same time and shares something is one look, with all their time.
 
     At most `workers` run at once, at most `cores` of those that compute, and one that is to be alone runs alone. Only
     `next_result` makes progress, and only in the thread that calls it.
@@ -49,6 +53,7 @@ class Attempts:
         self._ready: deque[_Job] = deque()
         self._pausing: list[_Job] = []
         self._running: dict[Key, _Job] = {}
+        self._looks = count(1)
         self._answers: queue.SimpleQueue[tuple[_Job, int, CheckResult]] = queue.SimpleQueue()
 
     def add(self, key: Key, check: BaseCheck) -> None:
@@ -72,12 +77,15 @@ class Attempts:
         self._ready += [job for job in self._pausing if job.next_at <= now]
         self._pausing = [job for job in self._pausing if job.next_at > now]
         while job := next((job for job in self._ready if self._may_start(job.check)), None):
-            self._ready.remove(job)
-            self._start(job, now)
+            shares = job.check.shares
+            together = [job] if shares is None else [other for other in self._ready if other.check.shares == shares]
+            for each in together:
+                self._ready.remove(each)
+            self._start(together, now)
 
     def _may_start(self, check: BaseCheck) -> bool:
         """Whether there is room for it beside those that run. One that is to be alone waits until the others are through."""
-        running = [job.check for job in self._running.values()]
+        running = list({job.look: job.check for job in self._running.values()}.values())
         if any(other.alone for other in running) or (check.alone and (running or not self._is_last(check))):
             return False
         computing = sum(other.computes for other in running)
@@ -87,16 +95,22 @@ class Attempts:
         """Whether nothing but checks that are to be alone is left to start now."""
         return all(job.check.alone for job in self._ready if job.check is not check)
 
-    def _start(self, job: _Job, now: float) -> None:
-        job.first_at = job.first_at if job.attempts else now
-        job.attempts += 1
-        job.deadline = now + job.check.timeout + GRACE_S
-        self._running[job.key] = job
-        arguments = (job, job.attempts)
-        threading.Thread(target=self._attempt, args=arguments, name=f"check {job.key}", daemon=True).start()
+    def _start(self, jobs: Sequence[_Job], now: float) -> None:
+        look, limit_s = next(self._looks), sum(job.check.timeout for job in jobs)
+        for job in jobs:
+            job.look = look
+            job.first_at = job.first_at if job.attempts else now
+            job.attempts += 1
+            job.deadline = now + limit_s + GRACE_S
+            self._running[job.key] = job
+        arguments = [(job, job.attempts) for job in jobs]
+        names = ", ".join(f"{id} {number}" for id, number in (job.key for job in jobs))
+        threading.Thread(target=self._attempt, args=(arguments,), name=f"check {names}", daemon=True).start()
 
-    def _attempt(self, job: _Job, attempt: int) -> None:
-        self._answers.put((job, attempt, observe(job.check, self._target)))
+    def _attempt(self, jobs: Sequence[tuple[_Job, int]]) -> None:
+        results = observe_all([job.check for job, _ in jobs], self._target)
+        for (job, attempt), result in zip(jobs, results, strict=True):
+            self._answers.put((job, attempt, result))
 
     def _wait(self) -> tuple[_Job, int, CheckResult] | None:
         """The next answer, or None once something else is due: a deadline, or the end of a pause."""
@@ -133,16 +147,36 @@ class Attempts:
 
 def observe(check: BaseCheck, target: Target) -> CheckResult:
     """One attempt, whatever it comes to; never raises."""
+    return observe_all([check], target)[0]
+
+
+def observe_all(checks: Sequence[BaseCheck], target: Target) -> list[CheckResult]:
+    """One attempt at each of `checks`, which share something or are one; never raises."""
     try:
-        return check.run(target)
-    except CannotLook as error:
-        return _result(check, Outcome.ERROR, f"could not look: {error}")
-    except Unreachable as error:
-        return _result(check, Outcome.FAIL, f"no answer: {error}")
-    except RefusedPath as error:
-        return _result(check, Outcome.FAIL, f"the path leads out of the workspace: {error}")
+        looks = type(checks[0]).looks_at(checks, target)
     except BaseException as error:  # noqa: BLE001 whatever a check does, the others are still looked at
-        return _result(check, Outcome.ERROR, f"{type(error).__name__}: {error}")
+        return [_told(check, error) for check in checks]
+    return [_seen(check, look) for check, look in zip(checks, looks, strict=True)]
+
+
+def _seen(check: BaseCheck, look: Callable[[], CheckResult]) -> CheckResult:
+    try:
+        return look()
+    except BaseException as error:  # noqa: BLE001 as above
+        return _told(check, error)
+
+
+def _told(check: BaseCheck, error: BaseException) -> CheckResult:
+    """What a check comes to that raised `error`."""
+    match error:
+        case CannotLook():
+            return _result(check, Outcome.ERROR, f"could not look: {error}")
+        case Unreachable():
+            return _result(check, Outcome.FAIL, f"no answer: {error}")
+        case RefusedPath():
+            return _result(check, Outcome.FAIL, f"the path leads out of the workspace: {error}")
+        case _:
+            return _result(check, Outcome.ERROR, f"{type(error).__name__}: {error}")
 
 
 def _result(check: BaseCheck, outcome: Outcome, message: str) -> CheckResult:

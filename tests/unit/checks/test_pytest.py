@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from labctl.checks.base import BaseCheck
+from labctl.grading.attempts import observe_all
 from labctl.outcomes import CheckResult, Outcome
 from labctl.target import CannotLook, Response
 from labctl.testing.target import FakeTarget, answer, completion
@@ -202,3 +203,61 @@ def test_the_labs_folder_stays_as_it_is(run: Callable[..., CheckResult], tmp_pat
 def test_the_plan_fills_in_the_labs_folder(check_of: CheckOf) -> None:
     dumped = check_of("pytest", file="checks/test_it.py").model_dump(exclude_unset=True)
     assert json.dumps(dumped["lab"]) == '"{{ lab_folder }}"'
+
+
+SHARED = """
+import pathlib
+
+import pytest
+
+@pytest.fixture(scope="session")
+def made(workspace):
+    with open(pathlib.Path(workspace.run("pwd").stdout.strip()) / "made", "a") as file:
+        file.write("once\\n")
+
+def test_one(made): pass
+
+def test_two(made):
+    assert False, "two is wrong"
+
+class TestMore:
+    def test_one(self, made):
+        pytest.skip("cannot be seen")
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_many(made, n):
+    assert n == 1, "many is wrong"
+"""
+
+
+def test_tests_of_one_file_are_one_run_and_each_check_has_its_own(
+    run: Callable[..., CheckResult], check_of: CheckOf, tmp_path: Path
+) -> None:
+    run(SHARED, test="test_one")
+    (tmp_path / "workspace/made").unlink()
+    lab = {"file": "checks/test_it.py", "lab": str(tmp_path / "lab"), "timeout": "60s"}
+    names = ["test_one", "test_two", "TestMore", "test_many", "test_one"]
+    checks = [check_of("pytest", test=name, **lab) for name in names]
+    assert len({check.shares for check in checks}) == 1
+    results = observe_all(checks, FakeTarget(folder=tmp_path / "workspace"))
+    assert [(result.outcome, result.message) for result in results] == [
+        (Outcome.PASS, "1 test passed"),
+        (Outcome.FAIL, "two is wrong"),
+        (Outcome.ERROR, "could not look: TestMore::test_one: cannot be seen"),
+        (Outcome.FAIL, "many is wrong"),
+        (Outcome.PASS, "1 test passed"),
+    ]
+    assert (tmp_path / "workspace/made").read_text() == "once\n"
+
+
+def test_checks_that_differ_in_more_than_their_test_share_nothing(check_of: CheckOf) -> None:
+    one = check_of("pytest", file="checks/test_it.py", test="test_a", lab="/lab")
+    assert one.shares is not None
+    for other in ({"parameters": {"n": 2}}, {"file": "checks/test_b.py"}, {"lab": "/other"}):
+        assert (
+            check_of("pytest", **{"file": "checks/test_it.py", "test": "test_a", "lab": "/lab", **other}).shares
+            != one.shares
+        )
+    for apart in ({"alone": True}, {"retry": "1s"}, {"test": None}):
+        settings = {"file": "checks/test_it.py", "test": "test_a", "lab": "/lab", **apart}
+        assert check_of("pytest", **settings).shares is None
