@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-
-import chromadb
+from pathlib import Path
 
 folder, name = sys.argv[1:]
+if not (Path(folder) / "chroma.sqlite3").is_file():  # opening it would make one
+    sys.exit(f"there is no {folder}/chroma.sqlite3")
+
+import chromadb  # noqa: E402 it takes seconds
+
 client = chromadb.PersistentClient(folder, settings=chromadb.Settings(anonymized_telemetry=False))
 found = client.get_collection(name, embedding_function=None).get(include=["metadatas"])
 print(json.dumps(Counter(str((about or {}).get("document")) for about in found["metadatas"])))

@@ -1,7 +1,8 @@
 """Measures recall anew, in the session, without a line of the learner's. One JSON line.
 
-    python -I -B measured.py < {"texts": …, "queries": [[query, index], …]}           whether each is found in 3, by meaning
-    python -I -B measured.py < {"settings": [{"size", "chunks"}, …], "questions": […]}  figures of a row of the grid
+    python -I -B measured.py < {"texts": …, "queries": […]}        for each query the texts that are nearest, best first
+    python -I -B measured.py < {"settings": [{"size", "chunks"}, …], "questions": […]}
+                                                                   figures of a row of the grid
 
 `chunks` are [document, title, chunk] as the learner's split made them.
 """
@@ -27,8 +28,7 @@ def main() -> None:
     given = json.load(sys.stdin)
     model = SentenceTransformer(os.environ["MODEL_PATH"])
     if "texts" in given:
-        order = ranked(model, [query for query, _ in given["queries"]], given["texts"])
-        print(json.dumps([index in best[:K] for best, (_, index) in zip(order, given["queries"], strict=True)]))
+        print(json.dumps(ranked(model, given["queries"], given["texts"])))
     else:
         print(json.dumps([row(model, one["size"], one["chunks"], given["questions"]) for one in given["settings"]]))
 
