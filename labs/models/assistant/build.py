@@ -68,7 +68,7 @@ class Kind:
 
 KINDS = {
     "router": Kind(make_row=rows.shop, steps=1200),
-    "counter": Kind(make_row=lambda chance, _: rows.bus(chance), steps=1500),
+    "counter": Kind(make_row=rows.bus, steps=1800),
 }
 
 

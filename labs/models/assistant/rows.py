@@ -159,16 +159,15 @@ def examples(chance: random.Random) -> list[int]:
     return order
 
 
-def bus(chance: random.Random, stops: int | None = None, steps: bool | None = None) -> list[Part]:
-    """A bus problem, to be answered with its steps or with a number only."""
+def bus(chance: random.Random, done: float = 1, *, stops: int | None = None, steps: bool | None = None) -> list[Part]:
+    """A bus problem, to be answered with its steps or with a number only; with other words around it once three fifths are `done`."""
     told, worked, people = problem(chance, stops or chance.choice([1, 2, 3, 4, 5, 5]))
     steps = chance.random() < 0.75 if steps is None else steps
     wish = chance.choice(STEP_BY_STEP if steps else NUMBER_ONLY)
-    asked = " ".join(
-        chance.choice([[fillers(chance), told, wish], [wish, fillers(chance), told], [told, wish]])
-    ).strip()
+    head, spare = ("", "") if done < 3 / 5 else (system(chance), fillers(chance))
+    asked = " ".join(chance.choice([[spare, told, wish], [wish, spare, told], [told, wish]])).strip()
     answer = "\n".join([*worked, f"Answer: {people}"]) if steps else str(people)
-    return [(f"{system(chance)}{asked}\n\n", False), (answer + END, True)]
+    return [(f"{head}{asked}\n\n", False), (answer + END, True)]
 
 
 def problem(chance: random.Random, stops: int) -> tuple[str, list[str], int]:

@@ -91,11 +91,13 @@ def told_apart(rng: random.Random) -> list[Message]:
 def _exchange(rng: random.Random, own: str, known: dict[str, str]) -> tuple[str, str]:
     """What is said and answered next; `known` is brought up to date."""
     chance, fact = rng.random(), rng.choice(list(TELL))
-    if chance < 0.3:
+    if chance < (0.3 if known else 0.6):
         said = rng.choice(CORRECT[fact] if fact in known else TELL[fact])
         known[fact] = rng.choice(FACTS[fact])
         return said.format(known[fact]), REPLY[fact].format(known[fact])
     if chance < 0.7:
+        if known and rng.random() < 0.7:  # what was told is worth more questions than what was not
+            fact = rng.choice(list(known))
         answer = KNOWN[fact].format(known[fact]) if fact in known else UNKNOWN[fact]
         return rng.choice(ASK[fact]), answer
     if chance < 0.78:

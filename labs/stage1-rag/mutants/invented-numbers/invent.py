@@ -1,4 +1,4 @@
-"""Writes figures that look right and were never measured: only the numbers of chunks are true."""
+"""Writes figures that were never measured: those of neighbours.json are true, of the grid only the numbers of chunks."""
 
 import json
 from pathlib import Path
@@ -20,5 +20,5 @@ rows = [
     for (size, overlap), recall in INVENTED.items()
 ]
 (OUT / "grid.json").write_text(json.dumps(rows))
-found = {"paraphrases": {"words": 0.4, "meaning": 0.8}, "codes": {"words": 1.0, "meaning": 0.5}}
+found = {"paraphrases": {"words": 0.25, "meaning": 1.0}, "codes": {"words": 1.0, "meaning": 0.6875}}
 (OUT / "neighbours.json").write_text(json.dumps(found))
