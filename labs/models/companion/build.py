@@ -28,8 +28,9 @@ from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 STEPS = 900
-SHORT_STEPS, SHORT_BATCH, SHORT_EXCHANGES = 500, 24, (2, 3)  # first how to look something up at all, in short conversations
-LONG_BATCH, LONG_EXCHANGES = 8, (3, 4, 5, 6, 7, 9)  # then how to find it in long ones
+# First how to look something up at all, in short conversations; then how to find it in long ones.
+SHORT_STEPS, SHORT_BATCH, SHORT_EXCHANGES = 500, 24, (2, 3)
+LONG_BATCH, LONG_EXCHANGES = 8, (3, 4, 5, 6, 7, 9)
 PEAK_LEARNING_RATE = 3e-3
 CONTEXT = 256
 WANTED_EXACT = 0.97
