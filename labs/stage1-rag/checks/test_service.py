@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,29 @@ def call(service: Any) -> Any:
     def called(method: str, path: str, *, wanted: int = 200, **arguments: Any) -> Any:
         response = service("rag").request(method, path, timeout=500, **arguments)
         assert response.status_code != 404, f"{method} {path} answered 404: the given app.py has it, and must keep it"
-        why = f"\n{last_error(service('rag').log)}" if response.status_code >= 500 else f" {response.text[:200]}"
+        why = f"\n{last_error(service('rag'))}" if response.status_code >= 500 else f" {response.text[:200]}"
         assert response.status_code == wanted, f"{method} {path} answered {response.status_code}; wanted {wanted}:{why}"
         return response.json()
 
     return called
 
 
-def last_error(log: str) -> str:
-    """The last error in the service's log with the line of the learner's that it came from, and where the rest stands."""
-    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*", log, flags=re.MULTILINE)
-    places = re.findall(r'File "[^"]*/(\w+\.py)", line (\d+)', log)
+def last_error(rag: Any) -> str:
+    """The error behind the last 500 with the line of the learner's that it came from, and where the rest stands.
+
+    The traceback is written after the answer was sent: the log is read when it has come to rest.
+    """
+    log = ""
+    for _ in range(10):
+        time.sleep(1)
+        before, log = log, rag.log
+        if log == before:
+            break
+    trace = log.rpartition('" 500')[2]
+    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception)\b.*", trace, flags=re.MULTILINE)
+    places = re.findall(r'File "[^"]*/(\w+\.py)", line (\d+)', trace)
     own = [f"{name}, line {line}: " for name, line in places if name in OWN]
-    said = f"{own[-1] if own else ''}{errors[-1][:300]}" if errors else "no error is written there"
+    said = f"{own[-1] if own else ''}{errors[-1][:300]}" if errors else "none is written there"
     return f"the last error in its log (`labctl logs stage1-rag rag` has all of it): {said}"
 
 
