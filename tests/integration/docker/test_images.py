@@ -403,7 +403,9 @@ def test_the_ingress_refuses_to_start_without_a_configuration(run: Run) -> None:
     assert "HAPROXY_CONFIG" in written_by(container)
 
 
-JUPYTER = ["docker/workspace", pytest.param("docker/trainer", marks=pytest.mark.slow)]
+LARGE = pytest.mark.timeout(2400)
+"""For tests that build an image of gigabytes where the engine lacks it: one cut short would leave it to the next."""
+JUPYTER = ["docker/workspace", pytest.param("docker/trainer", marks=LARGE)]
 
 
 @pytest.mark.slow
@@ -451,6 +453,7 @@ def test_mlflow_keeps_runs_as_any_user(run: Run) -> None:
 
 
 @pytest.mark.slow
+@LARGE
 def test_vllm_serves_the_tiny_model_as_any_user(run: Run, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "models").mkdir(mode=0o777)
