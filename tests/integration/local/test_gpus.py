@@ -157,7 +157,7 @@ def test_a_withdrawal_that_was_killed_is_finished_by_the_next(lab_of: Labs) -> N
         until(lambda: '"allocation": null' in kept.read_text())
         child.kill()
     lab.runtime.withdraw_gpus(lab.handle, lab.steps.append)
-    assert lab.pids(LABCTL_SERVICE="model") == []
+    until(lambda: lab.pids(LABCTL_SERVICE="model") == [])  # what was killed is seen until it is reaped
     up(lab, SHARED)
     assert lab.state("model").state is State.RUNNING
 
