@@ -1,4 +1,4 @@
-"""Builds two small chat models that use what stands before them, side by side. About two minutes on two cores.
+"""Builds two small chat models that use what stands before them, side by side. About three minutes on two cores.
 
     python build.py OUT
 

@@ -1,4 +1,4 @@
-"""Builds a chat model of half a million weights that uses what was said before. One to two minutes on one CPU thread.
+"""Builds a chat model of half a million weights that uses what was said before. About four minutes on one CPU thread.
 
     python build.py OUT
 
