@@ -33,10 +33,10 @@ EVERY_TIME = (
     "stage2-prompting",
     "stage2-vectordb",
 )
-"""Labs that are proved every time: what fits into an hour of two cores. The others are when they are asked for."""
+"""Labs that are proved every time. The others are when they are asked for: all of them were not yet timed in one run."""
 ALL_LABS = "LABCTL_TEST_ALL_LABS"
 SECONDS = {"stage2-finetune": 400, "stage2-serving": 400, "stage1-inference-api": 160, "stage0-transformer": 150}
-"""About how long a lab takes to prove on two quiet cores; 280 for any other. Only for sharing them out."""
+"""A guess at how long a lab takes to prove; 280 for any other. Only for sharing them out."""
 IN_CONTAINERS = ("stage1-inference-api", "stage2-finetune")
 """Labs with services, proved in containers every time: between them they use all that containers are needed for."""
 ALL_IN_CONTAINERS = "LABCTL_TEST_ALL_IN_CONTAINERS"

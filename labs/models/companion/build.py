@@ -97,8 +97,8 @@ def train_tokenizer(talks: Sequence[list[Message]]) -> PreTrainedTokenizerFast:
 def new_model(tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
     """Half a million random weights.
 
-    Before a model can look anything up in a conversation it has to find the token before a token. The convolutions of LFM2 see
-    it from the start; a Llama of this size has not found it when this training ends.
+    An LFM2, whose short convolutions see the tokens just before each token. What it learns depends as much on the conversations:
+    with few questions about what was told it remembered no name at all.
     """
     config = Lfm2Config(
         vocab_size=len(tokenizer),

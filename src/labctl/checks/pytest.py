@@ -31,7 +31,7 @@ class PytestCheck(BaseCheck):
     """A test file of the lab, run by pytest with the fixtures `lab`, `workspace`, `service`, `chat` and `parameters`.
 
     Checks that each name a `test` of one file, with the same parameters, are one run of it: a fixture of scope "session" is
-    made once for all of them.
+    made once for all of them, and their timeouts add up to the time of the run.
     """
 
     computes: ClassVar[bool] = True
