@@ -13,6 +13,7 @@ import typer
 from labctl.checks.base import BaseCheck
 from labctl.checks.kinds import Check
 from labctl.cli.app import app
+from labctl.cohorts.spec import cohort_schema
 from labctl.errors import LabFileError
 from labctl.labs import catalog, curriculum
 from labctl.labs.course_spec import Courses
@@ -26,7 +27,9 @@ HEADER = "<!-- Made by docs/generate.py from the code: change the docstrings the
 def main() -> int:
     pages = {
         "lab.schema.json": json.dumps(lab_schema(), indent=2, ensure_ascii=False) + "\n",
+        "cohort.schema.json": json.dumps(cohort_schema(), indent=2, ensure_ascii=False) + "\n",
         "lab-file.md": lab_file_page(),
+        "cohort-file.md": cohort_file_page(),
         "checks.md": checks_page(),
         "cli.md": cli_page(),
         "curriculum.md": curriculum_page(),
@@ -73,6 +76,37 @@ _LAB_MODELS = (
     "Read",
     "Proving",
 )
+
+
+def cohort_file_page() -> str:
+    """Every field of cohort.yaml, a table a model; and what a list of people may look like."""
+    schema = cohort_schema()
+    intro = (
+        "# The cohort file\n\n`cohort.yaml` says what a class gets: `labctl cohort new NAME` writes one with a list of people beside "
+        "it, `labctl cohort plan FILE` reports mistakes with line and column and says how many fit at once. Only `roster` and `labs` "
+        "(or `course`) must be given. Editors can use [cohort.schema.json](cohort.schema.json).\n"
+    )
+    tables = [_table("The file", schema), *(_table(name, schema["$defs"][name]) for name in _COHORT_MODELS)]
+    return HEADER + intro + "\n" + "\n".join(tables) + "\n" + _ROSTER
+
+
+_COHORT_MODELS = ("Window", "Sessions", "Limits", "Gpu", "Stagger", "Late", "Cost")
+_ROSTER = """\
+# The list of people
+
+`roster:` names a CSV file with one person a line. It may come as it is from Moodle, Canvas, Blackboard, Brightspace or a spreadsheet:
+
+- UTF-8, UTF-16, GB18030 or Windows-1252, with or without a byte order mark; what had to be guessed is said. Commas, semicolons, tabs or bars.
+- Headings in many spellings, in English, German, French, Spanish and Chinese: a name (in one column or two), an email address, an ID or user
+  name. Without headings columns are told by what is in them. Every other column is kept, for giving grades back.
+- Blank lines, lines that begin with `# `, what stands above the headings, and the rows of a Canvas gradebook that are nobody, are passed over.
+- A row that is no person is left out and named by line, and so is a second row with the same ID or email address; the others stay. Formulas
+  are kept as text.
+
+**Ids.** A learner's id, which stands in the names of sessions, is made from the row alone: from the ID where there is one (`S-1024` becomes
+`s-1024`), else from the email address (`ada-cfe0`), else from the name (`gim-minjun-3112`; what has no Latin letters, `u-3a47328a`). Email
+addresses and names get a checksum, so that nobody who joins later can change anybody's id. Reordering, adding or removing rows changes none.
+"""
 
 
 def checks_page() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from labctl.sessions.context import Context
 from labctl.settings import Settings
 from labctl.store.store import Store
 from labctl.testing.runtime import FakeRuntime
+from tests import postgresql
 from tests.containers import base_image, docker_engine
 
 __all__ = ["base_image", "docker_engine"]
@@ -98,6 +99,19 @@ def write_lab(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def chosen(home: Path) -> Settings:
     return settings.load()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, for the whole run."""
+    with postgresql.server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_database(postgresql_server: str) -> str:
+    """The URL of an empty database on it."""
+    return postgresql.empty_database(postgresql_server)
 
 
 @pytest.fixture

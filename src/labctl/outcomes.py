@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -80,6 +80,17 @@ class Report:
         head = {"schema": values.pop("schema"), **values}
         totals = {"outcome": self.outcome, "score": self.score, "max_score": self.max_score}
         return {**head, **totals, "criteria": list(criteria), "evidence": dict(evidence)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Report:
+        """The report that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        named = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**{**named, "criteria": tuple(map(_criterion, values["criteria"]))})
+
+
+def _criterion(values: Mapping[str, Any]) -> CriterionResult:
+    checks = tuple(CheckResult(**{**check, "outcome": Outcome(check["outcome"])}) for check in values["checks"])
+    return CriterionResult(**{**values, "outcome": Outcome(values["outcome"]), "checks": checks})
 
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:

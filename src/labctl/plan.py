@@ -64,6 +64,8 @@ class ModelStep(Model):
     name: str
     env: str
     folder: str
+    modules: list[str] = []
+    """Folders that its programs import from."""
     command: list[str]
     digest: str
     path: str
@@ -295,7 +297,13 @@ def _model(lab: Lab, name: str, layout: Layout) -> ModelStep | None:
     path = f"{layout.models}/{name}-{build.digest[:12]}"
     recipe = build.recipe
     return ModelStep(
-        name=name, env=recipe.env, folder=str(build.folder), command=recipe.command, digest=build.digest, path=path
+        name=name,
+        env=recipe.env,
+        folder=str(build.folder),
+        modules=[str(folder) for folder in build.modules],
+        command=recipe.command,
+        digest=build.digest,
+        path=path,
     )
 
 

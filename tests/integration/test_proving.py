@@ -106,6 +106,7 @@ def test_every_lab_is_proved_side_by_side_and_only_what_changed_again(labs: Path
     assert rows["stage1-own"].startswith("5 wrong: mutant constant ")
     assert "stage1-own mutant constant" in first.stdout
     assert "stage1-own: service page" in first.stderr
+    assert "1 of 2 labs proved in" in first.stderr
 
     again = {each["lab"]: each for each in answer(labctl(*every, "--json"), code=1)["labs"]}
     assert (again["stage1-built-in"]["ok"], again["stage1-built-in"]["rounds"]) == (True, [])

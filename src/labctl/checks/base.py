@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from labctl.outcomes import CheckResult, Outcome
-from labctl.target import Target
+from labctl.target import CannotLook, RefusedPath, Target, Unreachable
 from labctl.units import parse_duration
 
 MAX_SHOWN_CHARS = 2000
@@ -111,6 +111,22 @@ class BaseCheck(Model):
 
     def failed(self, message: str, *, expected: Any = None, actual: Any = None) -> CheckResult:
         return self._result(Outcome.FAIL, message, expected, actual)
+
+    def raised(self, error: BaseException) -> CheckResult:
+        """What a look comes to that raised `error`: whether the grader could not look, or the learner's work is wrong."""
+        match error:
+            case CannotLook():
+                return self.unseen(f"could not look: {error}")
+            case Unreachable():
+                return self.failed(f"no answer: {error}")
+            case RefusedPath():
+                return self.failed(f"the path leads out of the workspace: {error}")
+            case _:
+                return self.unseen(f"{type(error).__name__}: {error}")
+
+    def unseen(self, why: str) -> CheckResult:
+        """The outcome `error`: nothing is known of the learner's work."""
+        return self._result(Outcome.ERROR, why, None, None)
 
     def _result(self, outcome: Outcome, message: str, expected: Any, actual: Any) -> CheckResult:
         kind: str = getattr(self, "kind", type(self).__name__)

@@ -55,7 +55,19 @@ def run_probe(
     )
     if result.timed_out:
         raise StillRunning(f"the probe of `{kind}` was still running after {timeout_s:g}s and was ended")
-    return _seen(kind, _answer(kind, result))
+    return seen_in(kind, _answer(kind, result))
+
+
+def seen_in(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What was seen, in the words of `frame`; a probe of several things answers so for each. Raises as `run_probe` does."""
+    if "unmet" in answer:
+        raise Unmet(str(answer["unmet"]))
+    if "missing" in answer:
+        raise CannotLook(f"the session's environment lacks what `{kind}` needs: {answer['missing']}")
+    seen = answer.get("seen")
+    if not isinstance(seen, dict):
+        raise CannotLook(f"the probe of `{kind}` broke down: {answer.get('error')}")
+    return seen
 
 
 def require_safetensors(target: Target, path: str) -> None:
@@ -87,14 +99,3 @@ def _answer(kind: str, result: CommandResult) -> dict[str, Any]:
         words = (result.stderr.strip() or result.stdout.strip())[-300:]
         raise CannotLook(f"the probe of `{kind}` ended with {result.exit_code} and without an answer: {words}")
     return answer
-
-
-def _seen(kind: str, answer: Mapping[str, Any]) -> dict[str, Any]:
-    if "unmet" in answer:
-        raise Unmet(str(answer["unmet"]))
-    if "missing" in answer:
-        raise CannotLook(f"the session's environment lacks what `{kind}` needs: {answer['missing']}")
-    seen = answer.get("seen")
-    if not isinstance(seen, dict):
-        raise CannotLook(f"the probe of `{kind}` broke down: {answer.get('error')}")
-    return seen

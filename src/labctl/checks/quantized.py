@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from labctl.checks.base import BaseCheck, Duration, NonEmpty, Unmet, WorkspacePath
-from labctl.checks.probe import OFFLINE, require_safetensors, run_probe
+from labctl.checks.probe import OFFLINE, StillRunning, require_safetensors, run_probe, seen_in
 from labctl.outcomes import CheckResult
-from labctl.target import CannotLook, Target
+from labctl.target import CannotLook, RefusedPath, Target
 
 MAX_TEXT_BYTES = 1024 * 1024
 
@@ -19,7 +21,8 @@ class QuantizedCheck(BaseCheck):
     """A quantised language model against its original: bits of its weights, bytes on disk, perplexity of a text of the lab.
 
     A folder that transformers loads (bitsandbytes, torchao, …), or one .gguf file, whose weights are expanded to floats for
-    its perplexity.
+    its perplexity. Checks of one original on one text are one process, which loads the original once; their timeouts add up
+    to its time.
     """
 
     computes: ClassVar[bool] = True
@@ -57,10 +60,37 @@ class QuantizedCheck(BaseCheck):
             raise ValueError("max_perplexity_ratio needs a text that the perplexity is measured on")
         return self
 
+    @property
+    def shares(self) -> Hashable:
+        """Checks of one original on one text: libraries and original take most of the time, and are loaded once."""
+        if self.retry or self.alone:
+            return None
+        return self.kind, self.original, self.lab, self.text
+
     def look(self, target: Target) -> CheckResult:
-        self._require_weights(target)
-        arguments = {"original": self.original, "path": self.path, "bits": self.bits, "text": self._text()}
-        seen = run_probe(target, self.kind, arguments, timeout_s=self.timeout, env=OFFLINE)
+        return self.looks_at([self], target)[0]()
+
+    @classmethod
+    def looks_at(cls, checks: Sequence[Self], target: Target) -> list[Callable[[], CheckResult]]:
+        refused = [check._refusal(target) for check in checks]
+        answers = iter(_answers([check for check, error in zip(checks, refused, strict=True) if not error], target))
+        return [partial(check._judged, error or next(answers)) for check, error in zip(checks, refused, strict=True)]
+
+    def _refusal(self, target: Target) -> Exception | None:
+        """Why the files are not opened at all, which says nothing of other checks' files."""
+        try:
+            self._require_weights(target)
+        except (Unmet, CannotLook, RefusedPath) as error:
+            return error
+        return None
+
+    def _judged(self, answer: Mapping[str, Any] | Exception) -> CheckResult:
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            seen = seen_in(self.kind, answer)
+        except Unmet as error:
+            return self.failed(str(error))
         unmet = self._unmet(seen)
         text = f"{self.path}: {_told(seen)}"
         if unmet:
@@ -102,6 +132,23 @@ class QuantizedCheck(BaseCheck):
         if self.text is not None and (ratio is None or ratio > self.max_perplexity_ratio):
             unmet.append(f"at most {self.max_perplexity_ratio:g} times the original's perplexity")
         return unmet
+
+
+def _answers(checks: Sequence[QuantizedCheck], target: Target) -> Sequence[Mapping[str, Any] | Exception]:
+    """What the probe answers to each of `checks`, which share an original and a text."""
+    if not checks:
+        return []
+    one, limit_s = checks[0], sum(check.timeout for check in checks)
+    models = [{"path": check.path, "bits": check.bits} for check in checks]
+    try:
+        arguments = {"original": one.original, "text": one._text(), "models": models}
+        seen = run_probe(target, one.kind, arguments, timeout_s=limit_s, env=OFFLINE)
+    except CannotLook as error:
+        if len(checks) == 1 or isinstance(error, StillRunning):
+            return [error] * len(checks)
+        # One model may have ended the process, of memory for example: that is not held against the others.
+        return [answer for check in checks for answer in _answers([check], target)]
+    return list(seen["models"])
 
 
 def _told(seen: dict[str, Any]) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from labctl.checks.base import BaseCheck, Duration, shown
+from labctl.checks.base import BaseCheck, Duration
 from labctl.outcomes import CheckResult, Outcome
-from labctl.target import CannotLook, RefusedPath, Target, Unreachable
+from labctl.target import CannotLook, Target
 
 if TYPE_CHECKING:
     from labctl.checks.kinds import Check
@@ -107,32 +107,21 @@ def _settled(check: BaseCheck, target: Target, deadline: float) -> CheckResult:
 def _attempt(check: BaseCheck, target: Target, wait_s: float) -> CheckResult:
     """One attempt, in a thread of its own: one that hangs is left behind, and the others are still looked at."""
     if wait_s <= 0:
-        return _result(check, Outcome.ERROR, "not looked at: the time of all checks together was over")
+        return check.unseen("not looked at: the time of all checks together was over")
     answers: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(_observed(check, target)), daemon=True).start()
     try:
         return answers.get(timeout=wait_s)
     except queue.Empty:
-        return _result(check, Outcome.ERROR, f"still running after {wait_s:.0f} s")
+        return check.unseen(f"still running after {wait_s:.0f} s")
 
 
 def _observed(check: BaseCheck, target: Target) -> CheckResult:
-    """The outcome of an attempt, whatever it raises: the same as the grader makes of it."""
+    """The outcome of an attempt, whatever it raises."""
     try:
         return check.run(target)
-    except CannotLook as error:
-        return _result(check, Outcome.ERROR, f"could not look: {error}")
-    except Unreachable as error:
-        return _result(check, Outcome.FAIL, f"no answer: {error}")
-    except RefusedPath as error:
-        return _result(check, Outcome.FAIL, f"the path leads out of the workspace: {error}")
     except BaseException as error:  # noqa: BLE001 whatever a check does, the others are still looked at
-        return _result(check, Outcome.ERROR, f"{type(error).__name__}: {error}")
-
-
-def _result(check: BaseCheck, outcome: Outcome, message: str) -> CheckResult:
-    kind: str = getattr(check, "kind", type(check).__name__)
-    return CheckResult(kind=kind, outcome=outcome, message=shown(message))
+        return check.raised(error)
 
 
 def _count(results: list[CheckResult], outcome: Outcome) -> int:

@@ -33,6 +33,7 @@ VERBS = {
 NOUNS = {
     "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch, usage, export."),
     "image": ("labctl.cli.images:app", "The container images of labs: list, build, pull."),
+    "cohort": ("labctl.cli.cohort:app", "A class on one command: plan, up, status, verify, export, extend, down."),
     "lab": ("labctl.cli.author:app", "Write, check and prove labs: new, validate, test, solve, schema."),
 }
 _TYPER: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -57,7 +58,7 @@ class Verbs(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for title, table in (("Commands", VERBS), ("For GPUs, images and authors", NOUNS)):
+        for title, table in (("Commands", VERBS), ("For GPUs, images, classes and authors", NOUNS)):
             with formatter.section(title):
                 formatter.write_dl([(name, help) for name, (_, help) in table.items()])
 

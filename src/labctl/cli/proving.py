@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,6 +40,10 @@ def prove_lab(
     no_mutants: Annotated[
         bool, typer.Option("--no-mutants", help="Only starter and solution: enough to see a lab run somewhere else.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="ROUND", help="Of one lab, just this: starter, solution or a mutant's name."),
+    ] = None,
     runtime: RuntimeOption = None,
     profile: ProfileOption = None,
     json: Json = False,
@@ -51,9 +55,11 @@ def prove_lab(
     if bool(chosen) == all:
         what = "--all and LAB exclude each other" if all else "which lab?"
         raise UsageError(what, "name labs, or say --all; `labctl list` shows the labs there are")
+    if only and len(chosen) != 1:
+        raise UsageError("--only is for one lab", f"run `labctl lab test LAB --only {only[0]}` for each")
     ctx = context()
     if len(chosen) == 1:
-        return _prove_one(ctx, chosen[0], runtime, profile, with_mutants=not no_mutants, json=json)
+        return _prove_one(ctx, chosen[0], runtime, profile, with_mutants=not no_mutants, only=only or (), json=json)
     tasks = [
         replace(task, with_mutants=not no_mutants) for task in _tasks(ctx, None if all else chosen, runtime, profile)
     ]
@@ -62,7 +68,14 @@ def prove_lab(
 
 
 def _prove_one(
-    ctx: Context, lab: str, runtime: str | None, profile: str | None, *, with_mutants: bool, json: bool
+    ctx: Context,
+    lab: str,
+    runtime: str | None,
+    profile: str | None,
+    *,
+    with_mutants: bool,
+    only: Collection[str],
+    json: bool,
 ) -> int:
     from labctl.sessions.prove import prove
 
@@ -75,12 +88,14 @@ def _prove_one(
             profile=profile,
             on_round=lambda each: None if json else _tell(each),
             with_mutants=with_mutants,
+            only=only,
         )
     ok = all(each.ok for each in rounds)
     if json:
         screen.answer_json({"lab": lab, "ok": ok, "rounds": [_json(each) for each in rounds]})
     elif ok:
-        screen.answer(f"{lab}: {len(rounds)} rounds, all as they must be")
+        counted = "1 round, as it must be" if len(rounds) == 1 else f"{len(rounds)} rounds, all as they must be"
+        screen.answer(f"{lab}: {counted}")
     return 0 if ok else EXIT_FAILED_CRITERIA
 
 
@@ -188,7 +203,8 @@ def _print_table(tasks: Sequence[Task], proved: dict[Task, Proved], before: dict
         rows.append((Cell(task.lab, "bold"), str(len(done.rounds)) if done else "–", outcome, took))
     screen.line()
     screen.table(("LAB", "ROUNDS", "OUTCOME", "TIME"), rows, right=("ROUNDS", "TIME"))
-    screen.hint(f"{len(proved)} of {len(tasks)} labs proved in {format_duration(wall_s)}")
+    right = sum(done.ok for done in proved.values())
+    screen.hint(f"{right} of {len(tasks)} labs proved in {format_duration(wall_s)}")
 
 
 def _outcome(proved: Proved | None, before: Proof | None) -> tuple[str, str]:

@@ -62,6 +62,7 @@ def up(
     request = UpRequest(
         lab=known.lab_path if known else lab,
         learner=_learner(ctx, known, learner),
+        cohort=known.cohort if known else None,
         runtime=runtime,
         profile=profile,
         workspace=workspace,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from labctl.checks.base import BaseCheck, shown
+from labctl.checks.base import BaseCheck
 from labctl.outcomes import CheckResult, Outcome
-from labctl.target import CannotLook, RefusedPath, Target, Unreachable
+from labctl.target import Target
 
 GRACE_S = 2.0
 """How long after its own timeout a check may still be busy with ending what it started."""
@@ -141,7 +141,7 @@ class Attempts:
         if job is None:
             return None
         del self._running[job.key]
-        result = _result(job.check, Outcome.ERROR, f"still running after {now - job.first_at:.0f} s")
+        result = job.check.unseen(f"still running after {now - job.first_at:.0f} s")
         return job.key, replace(result, attempts=job.attempts, duration_s=now - job.first_at)
 
 
@@ -155,7 +155,7 @@ def observe_all(checks: Sequence[BaseCheck], target: Target) -> list[CheckResult
     try:
         looks = type(checks[0]).looks_at(checks, target)
     except BaseException as error:  # noqa: BLE001 whatever a check does, the others are still looked at
-        return [_told(check, error) for check in checks]
+        return [check.raised(error) for check in checks]
     return [_seen(check, look) for check, look in zip(checks, looks, strict=True)]
 
 
@@ -163,22 +163,4 @@ def _seen(check: BaseCheck, look: Callable[[], CheckResult]) -> CheckResult:
     try:
         return look()
     except BaseException as error:  # noqa: BLE001 as above
-        return _told(check, error)
-
-
-def _told(check: BaseCheck, error: BaseException) -> CheckResult:
-    """What a check comes to that raised `error`."""
-    match error:
-        case CannotLook():
-            return _result(check, Outcome.ERROR, f"could not look: {error}")
-        case Unreachable():
-            return _result(check, Outcome.FAIL, f"no answer: {error}")
-        case RefusedPath():
-            return _result(check, Outcome.FAIL, f"the path leads out of the workspace: {error}")
-        case _:
-            return _result(check, Outcome.ERROR, f"{type(error).__name__}: {error}")
-
-
-def _result(check: BaseCheck, outcome: Outcome, message: str) -> CheckResult:
-    kind: str = getattr(check, "kind", type(check).__name__)
-    return CheckResult(kind=kind, outcome=outcome, message=shown(message))
+        return check.raised(error)

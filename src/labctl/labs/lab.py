@@ -51,7 +51,12 @@ class Lab:
         if file is None:
             return None
         source = read_source(file)
-        return ModelBuild(name=name, folder=file.parent, recipe=validate(Recipe, source, source.data))
+        recipe = validate(Recipe, source, source.data)
+        modules = [file.parent.parent / module for module in recipe.modules]
+        for number, folder in enumerate(modules):
+            if not folder.is_dir():
+                _refuse([f"{source.at(('modules', number))}: modules[{number}]: there is no folder {folder}"])
+        return ModelBuild(name=name, folder=file.parent, modules=tuple(modules), recipe=recipe)
 
     def _beside(self, relative: str) -> Path | None:
         places = (self.path.parent / relative, builtin_folder() / relative)
@@ -77,6 +82,8 @@ class Recipe(Model):
     env: Id
     command: list[NonEmpty]
     """Run in the model's folder; `{out}` stands for the folder to write into."""
+    modules: list[Id] = []
+    """Folders beside the model's own from which its programs may import, as PYTHONPATH has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +92,14 @@ class ModelBuild:
 
     name: str
     folder: Path
+    modules: tuple[Path, ...]
     recipe: Recipe
 
     @property
     def digest(self) -> str:
-        return folder_digest(self.folder)
+        """sha256 over the recipe's folder and those it imports from."""
+        digests = [folder_digest(folder) for folder in (self.folder, *self.modules)]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def load(lab: str, more: Sequence[Path] = ()) -> Lab:

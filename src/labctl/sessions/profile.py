@@ -22,7 +22,7 @@ def choose(
 ) -> tuple[ProfileName, Allocation | None]:
     """The profile, and the GPUs it gets.
 
-    Without `wanted`: gpu when GPUs that fit can be had, else cpu. Raises UsageError for a profile that the lab does not
+    Without `wanted`: gpu when it asks for GPUs and they can be had, else cpu. Raises UsageError for a profile that the lab does not
     have, PreflightError when it must be gpu and none can be had.
     """
     profiles = lab.spec.profiles
@@ -31,10 +31,10 @@ def choose(
     if wanted == "cpu" or "gpu" not in profiles:
         return "cpu", None
     asked = profiles["gpu"].gpu
-    if asked is None:
-        return "gpu", None
-    claim = Claim(session=session, lab=lab.id, learner=learner, need=need_of(asked))
     has_other = "cpu" in profiles
+    if asked is None:
+        return "cpu" if wanted is None and has_other else "gpu", None
+    claim = Claim(session=session, lab=lab.id, learner=learner, need=need_of(asked))
     found = ask(claim)
     if isinstance(found, Allocation):
         return "gpu", found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from labctl.errors import EngineError
+from labctl.errors import EngineError, UsageError
 from labctl.labs.answers import NOT_COPIED, Answer, mutants, solution
 from labctl.labs.lab import Lab, load, load_folder
 from labctl.names import session_id
@@ -88,10 +88,12 @@ def prove(
     profile: str | None,
     on_round: Callable[[Round], None],
     with_mutants: bool = True,
+    only: Collection[str] = (),
     wait: bool = False,
 ) -> list[Round]:
     """Starter, solution, each mutant, and the solution once more, each judged; every session fresh but the first two, and
-    those of mutants when the lab says `test: {keep_services: true}`.
+    those of mutants when the lab says `test: {keep_services: true}`. Names in `only` (`starter`, `solution`, mutants') leave
+    out all other rounds; raises UsageError for one that the lab does not have.
 
     The starter must pass no criterion, a mutant all but those it names, the solution every one, twice. A lab that was proved
     as it stands, mutants and all, is remembered (`proofs`). With `wait` its sessions stand in line for their GPUs.
@@ -106,33 +108,57 @@ def prove(
         rounds.append(_judge(ctx, lab, name, session, fails))
         on_round(rounds[-1])
 
-    wrong = mutants(lab) if with_mutants else []
-    _prove(ctx, partial(_fresh, ctx, what, progress, wait=wait), lab, wrong, progress, judge)
+    wrong = _chosen(lab, mutants(lab) if with_mutants else [], only)
+    _prove(ctx, partial(_fresh, ctx, what, progress, wait=wait), lab, wrong, only, progress, judge)
     is_unchanged = proofs.digest(ctx, replace(what, lab=load_folder(lab.path))) == digest
-    if with_mutants and is_unchanged and all(each.ok for each in rounds):
+    if with_mutants and not only and is_unchanged and all(each.ok for each in rounds):
         used = rounds[0].report.profile
         proofs.keep(ctx, what, digest, profile=used, rounds=len(rounds), wall_s=time.monotonic() - began)
     return rounds
 
 
-def _prove(ctx: Context, fresh: Fresh, lab: Lab, wrong: Sequence[Answer], progress: Progress, judge: Judge) -> None:
+def _chosen(lab: Lab, wrong: Sequence[Answer], only: Collection[str]) -> list[Answer]:
+    """The mutants to prove. Raises UsageError for a name that is no round of this lab."""
+    known = ["starter", "solution", *(mutant.name for mutant in wrong)]
+    for name in only:
+        if name not in known:
+            raise UsageError(f"{lab.id} has no round {name!r}", f"its rounds are {', '.join(known)}")
+    return [mutant for mutant in wrong if not only or mutant.name in only]
+
+
+def _prove(
+    ctx: Context,
+    fresh: Fresh,
+    lab: Lab,
+    wrong: Sequence[Answer],
+    only: Collection[str],
+    progress: Progress,
+    judge: Judge,
+) -> None:
     right = solution(lab)  # a mistake in it is told at once
     with ExitStack() as kept:
         session = kept.enter_context(fresh())
-        judge("starter", session, frozenset(criterion.id for criterion in lab.spec.criteria))
-        apply(ctx, session, right, progress)
-        judge("solution", session, frozenset())
+        is_at_the_start = True
+        if not only or "starter" in only:
+            judge("starter", session, frozenset(criterion.id for criterion in lab.spec.criteria))
+        if not only or "solution" in only:
+            apply(ctx, session, right, progress)
+            judge("solution", session, frozenset())
+            is_at_the_start = False
         for mutant in wrong:
-            if lab.spec.test.keep_services:
+            if is_at_the_start:
+                is_at_the_start = False
+            elif lab.spec.test.keep_services:
                 session = _back_to_the_start(ctx, lab, session, progress)
             else:
                 kept.close()
                 session = kept.enter_context(fresh())
             apply(ctx, session, mutant, progress)
             judge(f"mutant {mutant.name}", session, mutant.fails)
-    with fresh() as session:
-        apply(ctx, session, right, progress)
-        judge("solution again", session, frozenset())
+    if not only:
+        with fresh() as session:
+            apply(ctx, session, right, progress)
+            judge("solution again", session, frozenset())
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from labctl.store.records import Session, SessionState, iso
 
 if TYPE_CHECKING:
     from labctl.gpus.inventory import Allocation
+    from labctl.gpus.need import Need
     from labctl.labs.lab import Lab
     from labctl.plan import Plan, ProfileName
     from labctl.progress import Progress
@@ -43,6 +44,8 @@ class UpRequest:
 
     lab: str
     learner: str
+    cohort: str | None = None
+    """The class that the session is part of; a learner's own session of the same lab is another one."""
     runtime: str | None = None
     profile: str | None = None
     workspace: Path | None = None
@@ -55,6 +58,12 @@ class UpRequest:
     """Stand in line for a GPU instead of being refused."""
     priority: int = 0
     """Before those with a smaller one in that line; for the operator only."""
+    gpu_need: Callable[[Need], Need] = lambda asked: asked
+    """What is asked of GPUs, in the place of what the lab asks: a cohort may share them otherwise."""
+
+    def session(self, lab: str) -> str:
+        """The id of the session; `lab` is the lab's id, which `self.lab` may be the folder of."""
+        return session_id(lab, self.learner, self.cohort)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +91,7 @@ def up(
     Raises PreflightError, UnhealthyError, EngineError, LabFileError, NotFoundError, UsageError.
     """
     folder = catalog.find(request.lab, ctx.settings.labs)
-    session = session_id(folder.name, request.learner)
+    session = request.session(folder.name)
     with session_lock(ctx.settings.home, session, waiting=waiting):
         touch(ctx.settings.home, session, ctx.now())
         nothing = _nothing_to_do(ctx, request, session, folder)
@@ -105,15 +114,17 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     from labctl.plan import plan
 
     folder = catalog.find(request.lab, ctx.settings.labs)
-    before = ctx.store.session(session_id(folder.name, request.learner))
+    before = ctx.store.session(request.session(folder.name))
     live = before if before and before.live else None
     runtime = ctx.runtime(_runtime_name(ctx, request, live))
     lab = labs.load_folder(folder)
     workspace = _workspace(ctx, request, before, lab.id)
-    check_place(ctx, workspace, folder, session_id(lab.id, request.learner))
+    check_place(ctx, workspace, folder, request.session(lab.id))
     profile, allocation = _size(ctx, request, live, lab, runtime, progress)
-    layout = runtime.layout(lab, session_id(lab.id, request.learner), workspace)
-    made = plan(lab, learner=request.learner, profile=profile, layout=layout, allocation=allocation)
+    layout = runtime.layout(lab, request.session(lab.id), workspace)
+    made = plan(
+        lab, learner=request.learner, cohort=request.cohort, profile=profile, layout=layout, allocation=allocation
+    )
     if request.no_gpu:
         made = made.without_gpus()
     held = [gpu.uuid for gpu in allocation.gpus] if allocation else []
@@ -217,6 +228,7 @@ def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
         lab=plan.lab,
         lab_path=plan.lab_path,
         learner=plan.learner,
+        cohort=plan.cohort,
         runtime=prepared.runtime.name,
         profile=plan.profile,
         state=SessionState.STARTING,
@@ -227,6 +239,7 @@ def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
         handle=live.handle if live and live.handle else {"session": plan.session},
         gpus=tuple(asdict(gpu) for gpu in held),
         place=ctx.place,
+        claimed_by=before.claimed_by if before else "",  # ended or not, what lies in it is theirs
     )
 
 
@@ -248,6 +261,8 @@ def _workspace(ctx: Context, request: UpRequest, before: Session | None, lab: st
     if request.workspace is None:
         if before:
             return Path(before.workspace)
+        if request.cohort:
+            return ctx.settings.workspaces / request.cohort / request.learner / lab
         name = lab if request.learner == ctx.settings.learner else f"{lab}@{request.learner}"
         return ctx.settings.workspaces / name
     chosen = request.workspace.expanduser().resolve()
@@ -263,6 +278,7 @@ def _size(
     from labctl.sessions.profile import choose, without_gpus
 
     def ask(claim: Claim) -> Allocation | Refused:
+        claim = replace(claim, need=request.gpu_need(claim.need))
         if progress is None:
             return gpus.ask(ctx, runtime, claim, lambda _step: None, record=False)
         return gpus.ask(ctx, runtime, claim, progress, wait=request.wait, priority=request.priority)
@@ -270,7 +286,7 @@ def _size(
     if request.no_gpu:
         return without_gpus(lab, request.profile), None
     wanted = request.profile or (live.profile if live else None) or ctx.settings.profile
-    return choose(lab, wanted, session=session_id(lab.id, request.learner), learner=request.learner, ask=ask)
+    return choose(lab, wanted, session=request.session(lab.id), learner=request.learner, ask=ask)
 
 
 def _size_mark(profile: str, gpus: list[str], request: UpRequest) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Collection
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,8 +26,10 @@ def verify(
     *,
     only: Collection[str] = (),
     on_result: Callable[[CriterionResult], None] | None = None,
+    as_of: datetime | None = None,
 ) -> Report:
-    """Grade the session by its lab's criteria as they are now, and keep the report. `only` names criteria.
+    """Grade the session by its lab's criteria as they are now, and keep the report. `only` names criteria; `as_of` is the
+    deadline whose state this is.
 
     Raises NotFoundError for an unknown criterion, or a session that is not running.
     """
@@ -46,7 +49,7 @@ def verify(
     report = Report(
         lab=session.lab,
         session=session.id,
-        learner=session.learner,
+        learner=session.person,
         runtime=session.runtime,
         profile=session.profile,
         trust=runtime.trust,
@@ -56,7 +59,7 @@ def verify(
         evidence=_evidence(plan, session, only),
     )
     if not only:
-        ctx.store.add_report(report)
+        ctx.store.add_report(report, as_of)
     return report
 
 

@@ -40,7 +40,7 @@ class SessionView:
         return {
             "session": session.id,
             "lab": session.lab,
-            "learner": session.learner,
+            "learner": session.person,
             "runtime": session.runtime,
             "profile": session.profile,
             "state": session.state.value,

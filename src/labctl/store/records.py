@@ -46,6 +46,13 @@ class Session:
     detail: str = ""
     place: str = ""
     """Host and LABCTL_HOME that it lives in; empty in rows of older versions, which are this one's."""
+    claimed_by: str = ""
+    """Who works in it, where it was started for nobody yet: a cohort's reserved session keeps its name and its services."""
+
+    @property
+    def person(self) -> str:
+        """The learner who works in it."""
+        return self.claimed_by or self.learner
 
     @property
     def live(self) -> bool:
@@ -118,6 +125,22 @@ class Progress:
     @property
     def passed(self) -> bool:
         return self.score == self.max_score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One verification of a session: its points, of how many, what it came to, and of when its state is, in UTC: when it
+    began, or a deadline. `id` is its report's in the store."""
+
+    id: int
+    score: int
+    max_score: int
+    outcome: str
+    at: datetime
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome == "pass"
 
 
 def iso(moment: datetime) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from labctl.errors import EngineError
 from labctl.store.reading import remedy
-from labctl.store.url import sqlite_path
+from labctl.store.url import engine_url, sqlite_path
 from labctl.store.version import VERSION, check
 
 metadata = sa.MetaData()
@@ -38,6 +40,7 @@ sessions = sa.Table(
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False),
 )
 
 reports = sa.Table(
@@ -51,6 +54,7 @@ reports = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("score", sa.Integer, nullable=False),
     sa.Column("max_score", sa.Integer, nullable=False),
+    sa.Column("as_of", sa.Text),
     sa.Column("body", sa.Text, nullable=False),
 )
 
@@ -114,7 +118,15 @@ def _to_version_2(connection: sa.Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN place TEXT NOT NULL DEFAULT ''")
 
 
-UPGRADES: dict[int, Callable[[sa.Connection], None]] = {1: _to_version_2}
+def _to_version_3(connection: sa.Connection) -> None:
+    """Sessions may be started for nobody yet, and claimed; a report may be of what stood at an earlier moment."""
+    connection.exec_driver_sql("ALTER TABLE reports ADD COLUMN as_of TEXT")
+    connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN claimed_by TEXT NOT NULL DEFAULT ''")
+
+
+_UPGRADING = 0x6C616263746C  # "labctl": a number that no other program's advisory lock is likely to have
+
+UPGRADES: dict[int, Callable[[sa.Connection], None]] = {1: _to_version_2, 2: _to_version_3}
 """From version N to N + 1."""
 
 
@@ -124,7 +136,7 @@ def open_engine(url: str) -> sa.Engine:
     if path is not None:
         _make_folder(path.parent)
     try:
-        engine = sa.create_engine(url, connect_args={"timeout": 30} if path else {})
+        engine = sa.create_engine(engine_url(url), connect_args={"timeout": 30} if path else {})
         if path is not None:
             sa.event.listen(engine, "connect", _pragmas)
             sa.event.listen(engine, "begin", _take_write_lock)
@@ -143,7 +155,18 @@ def lock_allocations(connection: sa.Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE allocations, waiting IN EXCLUSIVE MODE")
 
 
+def put(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
+    """Insert the row, or replace the one with its key: as one statement, so that two processes may do it at once."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    made = (postgresql.insert(table) if is_postgresql else sqlite.insert(table)).values(values)
+    keys = [column.name for column in table.primary_key]
+    rest = {name: made.excluded[name] for name in values if name not in keys}
+    connection.execute(made.on_conflict_do_update(index_elements=keys, set_=rest))
+
+
 def _upgrade(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":  # two processes must not make the tables at once; SQLite has them wait
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADING)))
     if not sa.inspect(connection).has_table("meta"):
         metadata.create_all(connection)
         connection.execute(meta.insert().values(key="version", value=str(VERSION)))
@@ -181,6 +204,8 @@ def _shown(url: str) -> str:
 
 
 def _remedy(path: Path | None, error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return "PostgreSQL needs psycopg: `pip install 'labctl[postgresql]'`"
     if path is None:
         return "check LABCTL_DATABASE_URL and that the server runs; `labctl doctor` shows the setting"
     return remedy(path, str(error))

@@ -7,9 +7,11 @@ their work. The queries are the same text for both.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from labctl.errors import EngineError
 from labctl.settings import Settings
 from labctl.store import allocations, reading
 from labctl.store.allocations import Allocations
-from labctl.store.records import Held, Progress, Session, SessionState, Waiting, iso, moment
+from labctl.store.records import Attempt, Held, Progress, Session, SessionState, Waiting, iso, moment
 from labctl.store.url import database_url, sqlite_path
 from labctl.store.version import Outdated
 
@@ -31,6 +33,8 @@ _ALL = "SELECT * FROM sessions ORDER BY created_at, id"
 _LIVE = "SELECT * FROM sessions WHERE state <> 'STOPPED' ORDER BY created_at, id"
 _GPUS = "SELECT * FROM allocations WHERE released_at IS NULL AND purpose = 'session' ORDER BY id"
 _PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score"
+_BODY = "SELECT body FROM reports WHERE id = :id"
+_SCORES = "SELECT id, session, score, max_score, outcome, COALESCE(as_of, started_at) AS at FROM reports ORDER BY id"
 _REPORTS = "SELECT body FROM reports WHERE session = :session ORDER BY id DESC LIMIT :limit"
 
 
@@ -75,30 +79,62 @@ class Store:
         )
         return {best.lab: best for best in attempts}
 
+    def attempts(self) -> dict[str, list[Attempt]]:
+        """Every verification there was, by session, oldest first."""
+        found: dict[str, list[Attempt]] = {}
+        for row in self._read(_SCORES, {}):
+            values = {**row, "at": moment(row["at"])}
+            session = values.pop("session")
+            found.setdefault(session, []).append(Attempt(**values))
+        return found
+
     def reports(self, session: str, *, limit: int = 20) -> list[dict[str, Any]]:
         """The latest reports of a session as JSON values, newest first."""
         return [json.loads(row["body"]) for row in self._read(_REPORTS, {"session": session, "limit": limit})]
+
+    def report(self, attempt: Attempt) -> dict[str, Any]:
+        """The whole report of an attempt, as JSON values."""
+        values: dict[str, Any] = json.loads(self._read(_BODY, {"id": attempt.id})[0]["body"])
+        return values
 
     def put(self, session: Session) -> Session:
         """Insert or replace a session. Its GPUs are the allocations' to keep."""
         values = _row(session)
         with self._write() as (connection, schema):
-            table = schema.sessions
-            updated = connection.execute(table.update().where(table.c.id == session.id).values(values))
-            if updated.rowcount == 0:
-                connection.execute(table.insert().values(values))
+            schema.put(connection, schema.sessions, values)
         return session
+
+    def claim(self, cohort: str, lab: str, spares: str, learner: str) -> Session | None:
+        """A running session of the cohort that nobody has yet, `learner`'s from now on; None when there is none left.
+
+        `spares` is how the names of those begin that were started for nobody. Two who claim at once get two.
+        """
+        with self._write() as (connection, schema):
+            table = schema.sessions
+            free = schema.sa.select(table.c.id).where(
+                table.c.cohort == cohort,
+                table.c.lab == lab,
+                table.c.state == SessionState.RUNNING.value,
+                table.c.learner.startswith(spares, autoescape=True),
+                table.c.claimed_by == "",
+            )
+            first = free.order_by(table.c.created_at, table.c.id).limit(1).with_for_update(skip_locked=True)
+            id = connection.execute(first).scalar_one_or_none()
+            if id is None:
+                return None
+            connection.execute(table.update().where(table.c.id == id).values(claimed_by=learner))
+        return self.session(id)
 
     def set_state(self, session: Session, state: SessionState, detail: str = "") -> Session:
         """The session in its new state, stored."""
         return self.put(replace(session, state=state, detail=detail))
 
-    def add_report(self, report: Report) -> None:
-        """Keep a report; every attempt is kept."""
+    def add_report(self, report: Report, as_of: datetime | None = None) -> None:
+        """Keep a report; every attempt is kept. `as_of` is the moment whose state it is of, when that is not its own."""
         body = report.to_json()
         columns = ("session", "lab", "learner", "started_at", "outcome", "score", "max_score")
         with self._write() as (connection, schema):
-            values = {name: body[name] for name in columns} | {"body": json.dumps(body)}
+            values = {name: body[name] for name in columns} | {"body": json.dumps(body), "as_of": as_of and iso(as_of)}
             connection.execute(schema.reports.insert().values(values))
 
     def _read(self, query: str, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -122,7 +158,9 @@ class Store:
     def _write(self) -> Iterator[tuple[sa.Connection, ModuleType]]:
         from labctl.store import schema  # loads SQLAlchemy: only here
 
-        self._engine = self._engine or schema.open_engine(self.url)
+        if self._engine is None:
+            self._engine = schema.open_engine(self.url)
+            weakref.finalize(self, self._engine.dispose)  # a server's connections end with whoever used them
         with self._engine.begin() as connection:
             yield connection, schema
 

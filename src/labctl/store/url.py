@@ -16,3 +16,9 @@ def database_url(settings: Settings) -> str:
 def sqlite_path(url: str) -> Path | None:
     """The file of a SQLite URL; None for any other database."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def engine_url(url: str) -> str:
+    """`url` as SQLAlchemy wants it: PostgreSQL is spoken to by psycopg, whichever of its usual names the URL begins with."""
+    scheme, mark, rest = url.partition("://")
+    return f"postgresql+psycopg{mark}{rest}" if scheme in ("postgres", "postgresql") else url

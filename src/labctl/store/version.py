@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labctl.errors import EngineError
 
-VERSION = 2
+VERSION = 3
 
 
 class Outdated(Exception):

@@ -262,11 +262,13 @@ def _lab(root: Path, image: str) -> Path:
     for folder in (lab / "workspace", toy):
         folder.mkdir(parents=True)
     (lab / "lab.yaml").write_text(LAB.replace("IMAGE", image))
-    (toy / "model.yaml").write_text('description: A toy\nenv: web\ncommand: [python3, build.py, "{out}"]\n')
+    recipe = 'description: A toy\nenv: web\nmodules: [common]\ncommand: [python3, build.py, "{out}"]\n'
+    (toy / "model.yaml").write_text(recipe)
     (toy / "build.py").write_text(
-        "import pathlib, sys\nout = pathlib.Path(sys.argv[1])\nout.mkdir()\n"
-        "(out / 'weights').write_text('made by hand\\n')\n"
+        "import made, pathlib, sys\nout = pathlib.Path(sys.argv[1])\nout.mkdir()\n(out / 'weights').write_text(made.BY)\n"
     )
+    (toy.parent / "common").mkdir()
+    (toy.parent / "common" / "made.py").write_text("BY = 'made by hand\\n'\n")
     return lab
 
 

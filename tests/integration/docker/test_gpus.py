@@ -158,7 +158,11 @@ runtime.run(json.load(sys.stdin), ["sleep", "600"], [])
         assert child.stdin
         json.dump(dict(host.session().handle), child.stdin)
         child.stdin.close()
-        until(lambda: [each.status for each in containers(host, client, "job")] == ["running"])
+        try:
+            until(lambda: [each.status for each in containers(host, client, "job")] == ["running"])
+        except BaseException:
+            child.kill()  # else it is waited for until its job ends
+            raise
         family = psutil.Process(child.pid).children(recursive=True)
         os.kill(child.pid, signal.SIGSTOP)  # it must not see its guard die, and tidy up itself
         for process in [*family, psutil.Process(child.pid)]:
@@ -168,4 +172,5 @@ runtime.run(json.load(sys.stdin), ["sleep", "600"], [])
 
 def containers(host: Home, client: DockerClient, role: str | None = None) -> list[Container]:
     wanted = labels.of_session(host.settings.home, host.id()) | ({labels.ROLE: role} if role else {})
-    return client.containers.list(all=True, filters={"label": labels.matching(wanted)["label"]})
+    label = labels.matching(wanted)["label"]
+    return client.containers.list(all=True, filters={"label": label}, ignore_removed=True)

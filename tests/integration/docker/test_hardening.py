@@ -202,7 +202,7 @@ def test_no_container_knows_secrets_of_the_host(seen: dict[str, dict[str, Any]],
 
 
 def test_a_setuid_program_gains_nothing(lab: Attacked) -> None:
-    script = "import os; print(os.geteuid() != 0, os.getuid() == os.geteuid(), flush=True); os.setuid(0)"
+    script = "import os; print(f'{os.geteuid() != 0} {os.getuid() == os.geteuid()}', flush=True); os.setuid(0)"
     said = lab.runs(["rootpython", "-c", script])
     assert "True True" in said
     assert "PermissionError" in said

@@ -458,11 +458,14 @@ def test_vllm_serves_the_tiny_model_as_any_user(run: Run, tmp_path: Path) -> Non
     tmp_path.chmod(0o755)
     (tmp_path / "models").mkdir(mode=0o777)
     (tmp_path / "models").chmod(0o777)
-    recipe = {str(ROOT / "labs/models/tiny"): {"bind": "/recipe", "mode": "ro"}}
+    recipes = {str(ROOT / "labs/models"): {"bind": "/recipes", "mode": "ro"}}
     models = {str(tmp_path / "models"): {"bind": "/models", "mode": "rw"}}
     once = {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     build = run(
-        "docker/vllm", ["python", "/recipe/build.py", "/models/tiny"], volumes={**recipe, **models}, environment=once
+        "docker/vllm",
+        ["python", "/recipes/tiny/build.py", "/models/tiny"],
+        volumes={**recipes, **models},
+        environment={**once, "PYTHONPATH": "/recipes/common"},
     )
     assert build.wait(timeout=400)["StatusCode"] == 0, written_by(build)
     serve = ["python", "-m", "vllm.entrypoints.openai.api_server", "--model", "/models/tiny", "--port", "8000"]

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from labctl.checks.base import RENDERED, BaseCheck
 from labctl.checks.kinds import Check
+from labctl.grading.attempts import observe_all
 from labctl.labs import catalog
 from labctl.labs.lab import load_folder
 from labctl.outcomes import CheckResult, Outcome
@@ -103,6 +104,21 @@ def test_a_model_is_quantised_or_is_not(models: FakeTarget, path: str, bits: int
     settings = {"original": f"{models.folder}/base", "text": "heldout.txt", "lab": str(models.folder)}
     result = looking(models, "quantized")(path=path, bits=bits, max_size_ratio=0.6, **settings)
     assert (result.outcome is Outcome.PASS, why in result.message) == (not why, True), result.message
+
+
+def test_quantised_models_are_looked_at_in_one_process(models: FakeTarget) -> None:
+    (models.folder / "torn").mkdir(exist_ok=True)
+    (models.folder / "torn/model.safetensors").write_bytes((64).to_bytes(8, "little") + b"{")
+    settings = {"original": f"{models.folder}/base", "text": "heldout.txt", "lab": str(models.folder), "timeout": 600}
+    paths = {"bnb8": 8, "torn": 8, "lost": 8, "bnb4": 4, "Q8_0.gguf": 8}
+    checks = [
+        _CHECKS.validate_python({"quantized": {"path": path, "bits": bits, **settings}}, context=RENDERED)
+        for path, bits in paths.items()
+    ]
+    told = {path: result.message for path, result in zip(paths, observe_all(checks, models), strict=True)}
+    assert "torn/model.safetensors is not a whole safetensors file" in told.pop("torn")
+    assert "there is no safetensors file in lost" in told.pop("lost")
+    assert all("perplexity" in message and "wanted" not in message for message in told.values()), told
 
 
 NOTEBOOKS = """

@@ -67,8 +67,11 @@ def _lock(lab: LocalLab, text: str) -> None:
 def _model(lab: LocalLab, program: str) -> None:
     folder = lab.folder.parent / "models" / "toy"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.yaml").write_text("description: a toy\nenv: tiny\ncommand: [python, make.py, '{out}']\n")
+    recipe = "description: a toy\nenv: tiny\nmodules: [common]\ncommand: [python, make.py, '{out}']\n"
+    (folder / "model.yaml").write_text(recipe)
     (folder / "make.py").write_text(program)
+    (folder.parent / "common").mkdir(exist_ok=True)
+    (folder.parent / "common" / "shared.py").write_text("WORD = 'weights'\n")
 
 
 def test_an_environment_is_made_once_and_then_found(env_lab: LocalLab) -> None:
@@ -161,7 +164,7 @@ def test_a_model_is_built_in_its_environment_and_found_by_services(lab_of: Labs,
     _lock(lab, "trivial==1.0\n")
     _model(
         lab,
-        "import os, sys, trivial\nprint('epoch 1')\nos.makedirs(sys.argv[1])\nopen(sys.argv[1] + '/w', 'w').write('42')\n",
+        "import os, shared, sys, trivial\nprint('epoch 1')\nos.makedirs(sys.argv[1])\nopen(sys.argv[1] + '/w', 'w').write('42')\n",
     )
     assert lab.up().changed == ("environment tiny", "model toy", "web")
     path = lab.plan().model_path
@@ -170,6 +173,17 @@ def test_a_model_is_built_in_its_environment_and_found_by_services(lab_of: Labs,
     assert lab.target().run(["sh", "-c", "echo $MODEL_PATH $HF_HUB_OFFLINE"], timeout_s=10).stdout == f"{path} 1\n"
     assert any(step.name == "model toy" and step.detail == "epoch 1" for step in lab.steps)
     assert lab.up().changed == ()
+
+
+def test_a_model_is_built_anew_when_what_it_imports_changes(lab_of: Labs, wheels: Path) -> None:
+    lab = lab_of(profile="memory: 1MiB, disk: 1MiB, model: toy")
+    _lock(lab, "trivial==1.0\n")
+    _model(lab, "import os, shared, sys\nos.makedirs(sys.argv[1])\nopen(sys.argv[1] + '/w', 'w').write(shared.WORD)\n")
+    lab.up()
+    (lab.folder.parent / "models/common/shared.py").write_text("WORD = 'others'\n")
+    assert "model toy" in lab.up().changed
+    assert lab.target().read(f"{lab.plan().model_path}/w") == b"others"
+    assert not list((lab.folder.parent / "models").rglob("__pycache__"))
 
 
 def test_a_model_that_cannot_be_built_leaves_nothing_and_names_its_log(lab_of: Labs, wheels: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from labctl.checks.base import BaseCheck, Unmet
 from labctl.checks.probe import StillRunning, run_probe
+from labctl.grading.attempts import observe_all
 from labctl.outcomes import CheckResult, Outcome
 from labctl.target import CannotLook, RefusedPath
 from labctl.testing.target import FakeTarget
@@ -170,7 +171,7 @@ def test_a_quantised_model_is_small_and_still_knows(
 ) -> None:
     (tmp_path / "lab").mkdir()
     (tmp_path / "lab/heldout.txt").write_text("some text")
-    script = saying({"seen": {**SEEN, **seen}}).replace("/dev/null", "asked.json")
+    script = saying({"seen": {"models": [{"seen": {**SEEN, **seen}}]}}).replace("/dev/null", "asked.json")
     there = session(script)
     (there.folder / "q").mkdir()
     save_file({"a": np.ones(2, np.int8)}, there.folder / "q/model.safetensors")
@@ -181,6 +182,78 @@ def test_a_quantised_model_is_small_and_still_knows(
     assert json.loads((there.folder / "asked.json").read_text())["arguments"]["text"] == "some text"
     with pytest.raises(CannotLook, match="cannot be read"):
         check_of("quantized", text="other.txt", lab=str(tmp_path / "lab"), **settings).run(there)
+
+
+def several(there: FakeTarget, check_of: CheckOf, **settings: Any) -> list[BaseCheck]:
+    """Checks of one original; of `lost` there is no file."""
+    for name in ("a", "b"):
+        (there.folder / name).mkdir()
+        save_file({"a": np.ones(2, np.int8)}, there.folder / name / "model.safetensors")
+    return [check_of("quantized", original="/m", path=path, bits=8, **settings) for path in ("lost", "a", "b")]
+
+
+def looked_at(checks: list[BaseCheck], there: FakeTarget) -> list[str]:
+    """What each of them comes to in one look, in a few words."""
+    return [f"{result.outcome}: {result.message[:30]}" for result in observe_all(checks, there)]
+
+
+def test_quantised_models_of_one_original_are_one_process(
+    session: Callable[[str], FakeTarget], check_of: CheckOf
+) -> None:
+    answers = [{"seen": {**SEEN, "share": 0.5}}, {"unmet": "b cannot be loaded"}]
+    there = session("echo >> started;" + saying({"seen": {"models": answers}}).replace("/dev/null", "asked.json"))
+    checks = several(there, check_of)
+    assert len({check.shares for check in checks}) == 1
+    told = looked_at(checks, there)
+    assert [text.split(":")[0] for text in told] == ["fail", "fail", "fail"]
+    assert [text.partition(": ")[2] for text in told if "a: 100%" not in text] == [
+        "there is no safetensors file i",
+        "b cannot be loaded",
+    ]
+    asked = json.loads((there.folder / "asked.json").read_text())["arguments"]
+    assert asked["models"] == [{"path": "a", "bits": 8}, {"path": "b", "bits": 8}]
+    assert (there.folder / "started").read_text() == "\n"
+
+
+def test_a_quantised_model_that_ends_the_process_is_not_held_against_another(
+    session: Callable[[str], FakeTarget], check_of: CheckOf
+) -> None:
+    good = saying({"seen": {"models": [{"seen": SEEN}]}}).replace("/dev/null", "asked.json")
+    there = session(f"{good} > answer; if grep -q '\"a\"' asked.json; then exit 9; fi; cat answer")
+    told = looked_at(several(there, check_of), there)
+    assert told == [
+        "fail: there is no safetensors file i",
+        "error: could not look: the probe of `",
+        "pass: b: 100% in 8 bits (I8); 400 by",
+    ]
+
+
+def test_quantised_models_that_take_too_long_are_not_looked_at_again(
+    session: Callable[[str], FakeTarget], check_of: CheckOf
+) -> None:
+    there = session("echo >> started; sleep 60")
+    told = looked_at(several(there, check_of, timeout=0.5), there)
+    assert [text.split(":")[0] for text in told] == ["fail", "error", "error"]
+    assert (there.folder / "started").read_text() == "\n"
+
+
+@pytest.mark.parametrize("settings", [{"bits": 4}, {"max_size_ratio": 0.5}])
+def test_what_is_only_judged_otherwise_shares_a_look(check_of: CheckOf, settings: dict[str, Any]) -> None:
+    one = {"original": "/m", "path": "a", "bits": 8}
+    assert check_of("quantized", **one).shares == check_of("quantized", **{**one, **settings}).shares
+
+
+@pytest.mark.parametrize("settings", [{"original": "/n"}, {"text": "other.txt"}, {"lab": "/other"}])
+def test_what_is_measured_otherwise_shares_none(check_of: CheckOf, settings: dict[str, Any]) -> None:
+    one = {"original": "/m", "path": "a", "bits": 8, "text": "heldout.txt"}
+    assert check_of("quantized", **one).shares != check_of("quantized", **{**one, **settings}).shares
+
+
+@pytest.mark.parametrize("settings", [{"retry": "5s"}, {"alone": True}])
+def test_a_quantised_model_with_a_budget_of_its_own_is_looked_at_by_itself(
+    check_of: CheckOf, settings: dict[str, Any]
+) -> None:
+    assert check_of("quantized", original="/m", path="a", bits=8, **settings).shares is None
 
 
 @pytest.mark.parametrize("content", [b"", b"GGU", b"safetensors"])

@@ -141,6 +141,28 @@ def test_the_digest_changes_with_any_file_and_with_nothing_else(write_lab: Write
     assert load_folder(folder).digest != before
 
 
+def test_a_model_is_what_its_recipe_and_the_modules_of_that_say(write_lab: WriteLab) -> None:
+    lab = load_folder(write_lab("demo"))
+    models = lab.path.parent / "models"
+    for folder in ("toy", "common"):
+        (models / folder).mkdir(parents=True)
+    (models / "common/shared.py").write_text("WORD = 1\n")
+    (models / "toy/model.yaml").write_text(
+        "description: a toy\nenv: web\ncommand: [python, make.py]\nmodules: [common]\n"
+    )
+    model = lab.model("toy")
+    assert model is not None
+    assert model.modules == (models / "common",)
+    before = model.digest
+    (models / "common/shared.py").write_text("WORD = 2\n")
+    assert model.digest != before
+    (models / "toy/model.yaml").write_text(
+        "description: a toy\nenv: web\ncommand: [python, make.py]\nmodules: [no-such]\n"
+    )
+    with pytest.raises(LabFileError, match=r"model.yaml:4:11: modules\[0\]: there is no folder .*no-such"):
+        lab.model("toy")
+
+
 def test_a_warm_cache_says_the_same_and_an_edit_is_seen(home: Path, write_lab: WriteLab) -> None:
     folder, cache = write_lab(), home / "cache" / "labs.json"
     first = catalog.summaries([home / "labs"], cache=cache)

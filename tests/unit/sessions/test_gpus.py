@@ -329,6 +329,16 @@ def test_the_gpu_profile_can_run_without_its_gpus_until_one_is_wanted(
     assert ctx.store.held() == []
 
 
+def test_a_gpu_profile_that_asks_for_no_gpu_is_taken_only_when_it_is_named(
+    ctx: Context, write_lab: Callable[..., Path], engine: FakeRuntime
+) -> None:
+    """Its environment is that of GPU hosts: gigabytes that a laptop has no use for."""
+    write_lab(text=lab_text().replace(f", gpu: {NEED % 'exclusive'}", ""))
+    engine.inventory = machine(2)
+    assert start(ctx, "ada").session.profile == "cpu"
+    assert start(ctx, "bob", profile="gpu").session.profile == "gpu"
+
+
 def test_a_lab_without_a_gpu_profile_has_none_to_leave_out(ctx: Context, write_lab: Callable[..., Path]) -> None:
     write_lab()
     with pytest.raises(UsageError, match="--no-gpu"):

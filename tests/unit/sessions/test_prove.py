@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from labctl.errors import UsageError
 from labctl.gpus.inventory import Gpu, Health, Inventory
 from labctl.labs.lab import load_folder
 from labctl.progress import Step
@@ -104,6 +105,43 @@ def test_without_its_mutants_a_lab_is_run_but_not_proved(ctx: Context, write: Ca
     assert [each.name for each in rounds] == ["starter", "solution", "solution again"]
     assert [each.problems for each in rounds] == [()] * 3
     assert proofs.holds(ctx, proofs.subject(ctx, load_folder(folder), None, "cpu")) is None
+
+
+@pytest.mark.parametrize(
+    ("only", "rounds"),
+    [
+        (["solution"], ["solution"]),
+        (["unsigned"], ["mutant unsigned"]),
+        (["no", "starter"], ["starter", "mutant no"]),
+        (["no", "unsigned"], ["mutant no", "mutant unsigned"]),
+    ],
+)
+@pytest.mark.parametrize("text", [LAB, KEEPS])
+def test_of_all_rounds_just_those_that_are_asked_for(
+    ctx: Context,
+    write: Callable[..., Path],
+    run: Prove,
+    engine: FakeRuntime,
+    text: str,
+    only: list[str],
+    rounds: list[str],
+) -> None:
+    folder = write(text)
+    done = run(only=only)
+    assert [each.name for each in done] == rounds
+    assert [each.problems for each in done] == [()] * len(rounds)
+    assert engine.running == {}
+    assert proofs.holds(ctx, proofs.subject(ctx, load_folder(folder), None, "cpu")) is None
+
+
+def test_a_round_that_the_lab_does_not_have_is_refused_before_anything_starts(
+    write: Callable[..., Path], run: Prove, engine: FakeRuntime
+) -> None:
+    write()
+    with pytest.raises(UsageError, match="no round 'nope'") as refused:
+        run(only=["nope"])
+    assert refused.value.hint == "its rounds are starter, solution, no, unsigned"
+    assert engine.starts == {}
 
 
 def test_a_kept_session_ends_however_a_round_ends(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl import settings
+from labctl.settings import Settings
 from labctl.store.records import Held, Waiting
 from labctl.store.store import Store
 
@@ -19,8 +19,8 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(home: Path) -> Store:
-    return Store(settings.load())
+def store(chosen: Settings) -> Store:
+    return Store(chosen)
 
 
 def held(session: str = "a--ada", uuid: str = "GPU-1", purpose: str = "session") -> Held:

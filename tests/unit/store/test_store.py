@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -52,12 +53,12 @@ def report(score: int, lab: str = "lab") -> Report:
     )
 
 
-def test_nothing_is_written_by_reading(chosen: Settings) -> None:
-    store = Store(chosen)
+def test_nothing_is_written_by_reading(on_file: Settings) -> None:
+    store = Store(on_file)
     assert store.sessions() == []
     assert store.session("none") is None
     assert store.progress("ada") == {}
-    assert not chosen.home.exists()
+    assert not on_file.home.exists()
 
 
 def test_a_session_comes_back_as_it_was_put(chosen: Settings) -> None:
@@ -105,23 +106,23 @@ def test_many_processes_write_at_once_and_nothing_is_lost(chosen: Settings, home
     assert len(Store(chosen).sessions()) == 61
 
 
-def test_a_newer_database_is_refused_and_left_alone(chosen: Settings) -> None:
-    Store(chosen).put(session())
-    with closing(sqlite3.connect(chosen.home / "labctl.db")) as connection, connection:
+def test_a_newer_database_is_refused_and_left_alone(on_file: Settings) -> None:
+    Store(on_file).put(session())
+    with closing(sqlite3.connect(on_file.home / "labctl.db")) as connection, connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
-    with pytest.raises(EngineError, match="schema version 99; this labctl knows 2"):
-        Store(chosen).put(session("another"))
+    with pytest.raises(EngineError, match="schema version 99; this labctl knows 3"):
+        Store(on_file).put(session("another"))
     with pytest.raises(EngineError, match="schema version 99"):
-        Store(chosen).sessions()
+        Store(on_file).sessions()
 
 
-def test_a_damaged_database_is_one_clear_error(chosen: Settings) -> None:
-    chosen.home.mkdir()
-    (chosen.home / "labctl.db").write_bytes(b"this is no database" * 100)
+def test_a_damaged_database_is_one_clear_error(on_file: Settings) -> None:
+    on_file.home.mkdir()
+    (on_file.home / "labctl.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(EngineError, match="cannot be read: file is not a database"):
-        Store(chosen).sessions()
+        Store(on_file).sessions()
     with pytest.raises(EngineError, match="cannot be used"):
-        Store(chosen).put(session())
+        Store(on_file).put(session())
 
 
 def test_an_unknown_database_url_is_one_clear_error(chosen: Settings) -> None:
@@ -148,12 +149,12 @@ def test_the_lock_of_a_session_is_freed_when_its_holder_is_killed(chosen: Settin
         assert waited == []
 
 
-def test_a_state_that_is_not_known_is_one_clear_error(chosen: Settings) -> None:
-    Store(chosen).put(session())
-    with closing(sqlite3.connect(chosen.home / "labctl.db")) as connection, connection:
+def test_a_state_that_is_not_known_is_one_clear_error(on_file: Settings) -> None:
+    Store(on_file).put(session())
+    with closing(sqlite3.connect(on_file.home / "labctl.db")) as connection, connection:
         connection.execute("UPDATE sessions SET state = 'PAUSED'")
     with pytest.raises(EngineError, match="cannot read: ValueError"):
-        Store(chosen).sessions()
+        Store(on_file).sessions()
 
 
 def test_points_that_changed_do_not_hide_a_pass(chosen: Settings) -> None:
@@ -164,10 +165,29 @@ def test_points_that_changed_do_not_hide_a_pass(chosen: Settings) -> None:
     assert store.progress("ada")["lab"].passed
 
 
-def test_a_home_that_cannot_be_written_can_be_read(chosen: Settings) -> None:
-    Store(chosen).put(session())
-    chosen.home.chmod(0o500)
+def test_a_home_that_cannot_be_written_can_be_read(on_file: Settings) -> None:
+    Store(on_file).put(session())
+    on_file.home.chmod(0o500)
     try:
-        assert [each.id for each in Store(chosen).sessions()] == ["lab--ada"]
+        assert [each.id for each in Store(on_file).sessions()] == ["lab--ada"]
     finally:
-        chosen.home.chmod(0o700)
+        on_file.home.chmod(0o700)
+
+
+def test_everybody_who_claims_at_once_gets_another_session_or_none(chosen: Settings) -> None:
+    store = Store(chosen)
+    for number in range(3):
+        store.put(session(f"lab--autumn--spare-{number}", cohort="autumn", learner=f"spare-{number}"))
+    store.put(session("lab--autumn--ada", cohort="autumn"))
+    store.put(session("lab--spring--spare-9", cohort="spring", learner="spare-9"))
+
+    def claim(name: str) -> str | None:
+        got = Store(chosen).claim("autumn", "lab", "spare-", name)
+        return got.id if got else None
+
+    with ThreadPoolExecutor(6) as pool:
+        got = list(pool.map(claim, "abcdef"))
+    assert sorted(filter(None, got)) == [f"lab--autumn--spare-{number}" for number in range(3)]
+    assert {each.claimed_by for each in store.sessions() if each.claimed_by} == {
+        name for name, id in zip("abcdef", got, strict=True) if id
+    }

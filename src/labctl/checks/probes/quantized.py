@@ -1,4 +1,4 @@
-"""A quantised model beside its original: how its weights are stored, bytes on disk, perplexity. Runs in `frame`."""
+"""Quantised models beside their original: how their weights are stored, bytes on disk, perplexity. Runs in `frame`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import json
 import math
 import re
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
 WINDOW = 512
 MAX_TOKENS = 16 * 1024
 MIN_TOKENS = 32
+UNUSED = ("sklearn", "scipy", "rfc3987_syntax")
+"""Transformers and gguf load them where they are, which takes seconds; no way to load a quantised model needs them."""
 
 
 class Unmet(Exception):
@@ -20,16 +23,37 @@ class Unmet(Exception):
 
 
 def look(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Shares and ratios; `share` is of the linear layers' weights that are stored in at most `bits` bits."""
-    original, path = Path(folder_of(arguments["original"])), Path(arguments["path"])
+    """An answer in the words of `frame` for each of `models`, which have one original: what is wrong with one is told of it."""
+    sys.modules |= dict.fromkeys(UNUSED)  # type: ignore[arg-type]  # None says: not there
+    original = Path(folder_of(arguments["original"]))
     model = load(original)
     ids = tokens(original, arguments["text"])
     linear = linear_weights(model)
     before = perplexity(model, ids)
     del model
-    gc.collect()
+    return {"models": [answer(one, original, linear, ids, before) for one in arguments["models"]]}
+
+
+def answer(
+    asked: dict[str, Any], original: Path, linear: dict[str, int], ids: Any, before: float | None
+) -> dict[str, Any]:
+    gc.collect()  # the model before is still there otherwise
+    try:
+        return {"seen": compared(Path(asked["path"]), asked["bits"], original, linear, ids, before)}
+    except ImportError as error:
+        return {"missing": str(error)}
+    except Unmet as error:
+        return {"unmet": str(error)}
+    except Exception as error:  # noqa: BLE001 whatever it is, it is told
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def compared(
+    path: Path, bits: int, original: Path, linear: dict[str, int], ids: Any, before: float | None
+) -> dict[str, Any]:
+    """Shares and ratios; `share` is of the linear layers' weights that are stored in at most `bits` bits."""
     stored = stored_in_gguf(path) if path.suffix == ".gguf" else stored_in_folder(path, linear)
-    seen = {**shares(stored, sum(linear.values()), arguments["bits"]), **sizes(path, original)}
+    seen = {**shares(stored, sum(linear.values()), bits), **sizes(path, original)}
     after = perplexity(load_quantized(path), ids)
     if before is None:
         return seen

@@ -204,7 +204,8 @@ def revived(values: Mapping[str, Any]) -> Part:
 
 
 def build(plan: Plan, model: ModelStep, host: Host, out: Path) -> Part:
-    """What builds a model: no network, and of the host only the model's recipe and the folder that it writes to."""
+    """What builds a model: no network, and of the host only the model's recipe, what that imports, and the folder that it writes to."""
+    modules = {folder: f"/modules/{number}" for number, folder in enumerate(model.modules)}
     return replace(
         _workspace(plan, host),
         name=f"build-{model.name}",
@@ -212,9 +213,10 @@ def build(plan: Plan, model: ModelStep, host: Host, out: Path) -> Part:
         image=host.image(image_of_env(plan, model.env)),
         command=tuple(word.replace("{out}", "/out/model") for word in model.command[1:]),
         entrypoint=(model.command[0],),
-        environment={**_everywhere(plan), "CUDA_VISIBLE_DEVICES": ""},
+        environment={**_everywhere(plan), "PYTHONPATH": ":".join(modules.values()), "CUDA_VISIBLE_DEVICES": ""},
         mounts=(
             Mount(source=model.folder, target="/recipe"),
+            *(Mount(source=folder, target=place) for folder, place in modules.items()),
             Mount(source=str(out), target="/out", read_only=False),
         ),
         working_dir="/recipe",

@@ -20,7 +20,8 @@ def make(step: ModelStep, venv: Path, *, progress: Progress, children: Children)
 
     def build(out: Path, lock: int, on_line: models.OnLine) -> None:
         command = [word.replace("{out}", str(out)) for word in step.command]
-        env = {**environment.of_host(), **environment.of_venv(str(venv)), "CUDA_VISIBLE_DEVICES": ""}
+        own = {"PYTHONPATH": ":".join(step.modules), "PYTHONDONTWRITEBYTECODE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        env = {**environment.of_host(), **environment.of_venv(str(venv)), **own}
         program = shutil.which(command[0], path=env["PATH"]) or command[0]
         children.run([program, *command[1:]], env=env, cwd=Path(step.folder), lock=lock, on_line=on_line)
 

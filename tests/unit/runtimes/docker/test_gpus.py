@@ -68,7 +68,7 @@ def test_who_gets_no_gpu_sees_none_whatever_the_image_says(made: Plan, tmp_path:
     }
     assert visible(check(made.without_gpus(), HOST)) == "void"
     assert visible(job(check(made, HOST), "job-1", ["true"], {}, None, cdi=False)) == "void"
-    step: Any = type("Step", (), {"name": "m", "env": "", "folder": "/m", "command": ["make"]})
+    step: Any = type("Step", (), {"name": "m", "env": "", "folder": "/m", "modules": [], "command": ["make"]})
     built = build(made, step, HOST, tmp_path)
     assert (visible(built), built.gpus, built.environment["CUDA_VISIBLE_DEVICES"]) == ("void", (), "")
 
