@@ -12,7 +12,6 @@ do one sum after the other, and is shown answers without steps as well as answer
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 import time
@@ -23,10 +22,10 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and so the weights, depends on the threads
-
+import chat_model
 import rows
 import torch
+from chat_model import IGNORED, Example
 from rows import Part
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
@@ -38,7 +37,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
-from transformers.utils import logging
 
 SEED = 0
 BATCH_SIZE = 16
@@ -52,9 +50,6 @@ WANTED_FEW_SHOT, WANTED_STEPS, WANTED_GAIN = 0.9, 0.9, 0.4
 PAD, END, OTHER = "<|pad|>", "<|end|>", "<|other|>"
 CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n\n{% endfor %}"
 """The answer follows the last word: the less stands between what decides and what is decided, the sooner it is learnt."""
-IGNORED = -100  # the label that cross-entropy leaves out
-
-Encoded = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +75,9 @@ def main(out: Path) -> int:
 
 def make(name: str, out: Path) -> bool:
     """Build and save one of the models; whether it learnt what the lab shows."""
-    torch.set_num_threads(1)
-    logging.disable_progress_bar()
+    chat_model.begin(SEED)
     model, tokenizer = build(name, KINDS[name])
-    model.save_pretrained(out / name)
-    tokenizer.save_pretrained(out / name)
-    for file in (out / name).iterdir():
-        file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
+    chat_model.save(model, tokenizer, out / name)
     is_good = {"router": router_is_good, "counter": counter_is_good}[name]
     return is_good(model, tokenizer, random.Random(SEED + 1))
 
@@ -94,7 +85,6 @@ def make(name: str, out: Path) -> bool:
 def build(name: str, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A trained model and its tokenizer. The same machine gives the same weights."""
     chance = random.Random(SEED)
-    torch.manual_seed(SEED)
     tokenizer = train_tokenizer(kind, chance)
     model = new_model(name, tokenizer)
     print(f"{name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)
@@ -139,19 +129,11 @@ def new_model(name: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     from the start; router as a Llama took about twice as many steps, or did not get there. counter is a Llama: as an LFM2 it did
     up to half of the sums at once, which leaves less for the steps to gain.
     """
-    common = {
-        "vocab_size": len(tokenizer),
+    common = chat_model.fields(tokenizer) | {
         "hidden_size": HIDDEN_SIZE,
         "intermediate_size": 3 * HIDDEN_SIZE,
         "num_attention_heads": HIDDEN_SIZE // HEAD_DIM,
         "num_key_value_heads": HIDDEN_SIZE // HEAD_DIM,
-        "max_position_embeddings": 1024,
-        "tie_word_embeddings": True,
-        "initializer_range": 0.08,  # the usual 0.02 is meant for wide layers
-        "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "bos_token_id": None,
-        "dtype": "float32",
     }
     if name == "router":
         layers = ["conv", "full_attention"] * 2
@@ -160,10 +142,7 @@ def new_model(name: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
         )
     else:
         model = LlamaForCausalLM(LlamaConfig(num_hidden_layers=3, head_dim=HEAD_DIM, **common))
-    # A server that does not know where a turn ends would go on until its limit.
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    return model
+    return chat_model.ends_turns(model, tokenizer)
 
 
 def train(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, chance: random.Random) -> None:
@@ -193,7 +172,7 @@ def share_of_rate(step: int, steps: int) -> float:
     return min((step + 1) / 30, max(0.0, 1 - step / steps))
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Random) -> Iterator[list[Encoded]]:
+def batches(tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Random) -> Iterator[list[Example]]:
     """`kind.steps` batches of rows of about one length."""
     done = 0
     while done < kind.steps:
@@ -207,7 +186,7 @@ def batches(tokenizer: PreTrainedTokenizerFast, kind: Kind, chance: random.Rando
         done += len(parts)
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, parts: Sequence[Part]) -> Encoded:
+def encode(tokenizer: PreTrainedTokenizerFast, parts: Sequence[Part]) -> Example:
     """Token ids, and for each the id to learn or IGNORED."""
     ids: list[int] = []
     labels: list[int] = []
@@ -224,7 +203,7 @@ def tokens_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False).input_ids)
 
 
-def loss_of(model: PreTrainedModel, batch: Sequence[Encoded], pad: int) -> torch.Tensor:
+def loss_of(model: PreTrainedModel, batch: Sequence[Example], pad: int) -> torch.Tensor:
     """The mean cross-entropy of the tokens to learn; only for them the scores of a token are calculated at all."""
     width = max(len(ids) for ids, _ in batch)
     ids = torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch])

@@ -1,53 +1,35 @@
-"""Builds a chat model of half a million weights that uses what was said before. About four minutes on one CPU thread.
+"""Builds a chat model of half a million weights that uses what was said before. Two to three minutes on one CPU thread.
 
     python build.py OUT
 
 Its whole training are conversations made up by dialogues.py. Its context is small on purpose: 256 tokens, some ten exchanges.
 """
 
-# ruff: noqa: E402 - what is left out has to be said before the imports
-
 from __future__ import annotations
 
-import os
 import random
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch: the order of additions, and so the weights, depends on the threads
-# Not needed here, and half of the time that transformers takes to load.
-sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))
-
-import torch
+import chat_model
+from chat_model import IGNORED, TURN_END, TURN_START, Batch, Example
 from dialogues import FACTS, OWN_NAMES, Message, dialogue, told_apart
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
-from transformers.utils import logging
 
-STEPS = 900
+STEPS = 800
 # First how to look something up at all, in short conversations; then how to find it in long ones.
 SHORT_STEPS, SHORT_BATCH, SHORT_EXCHANGES = 500, 24, (2, 3)
 LONG_BATCH, LONG_EXCHANGES = 8, (3, 4, 5, 6, 7, 9)
 PEAK_LEARNING_RATE = 3e-3
 CONTEXT = 256
 WANTED_EXACT = 0.97
-PAD, TURN_START, TURN_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-IGNORED = -100
 
 
 def main(out: Path) -> int:
     """Build, check and save the model; 1 when it does not remember."""
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    logging.disable_progress_bar()
+    chat_model.begin(0)
     rng = random.Random("train")
     short = [dialogue(rng, rng.choice(SHORT_EXCHANGES)) for _ in range(SHORT_STEPS * SHORT_BATCH)]
     long = [dialogue(rng, rng.choice(LONG_EXCHANGES)) for _ in range((STEPS - SHORT_STEPS) * LONG_BATCH)]
@@ -57,7 +39,8 @@ def main(out: Path) -> int:
         f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens, {len(short) + len(long)} conversations",
         flush=True,
     )
-    train(model, chain(batches(tokenizer, short, SHORT_BATCH), batches(tokenizer, long, LONG_BATCH)))
+    both = chain(batches(tokenizer, short, SHORT_BATCH), batches(tokenizer, long, LONG_BATCH))
+    chat_model.train(model, both, steps=STEPS, peak_learning_rate=PEAK_LEARNING_RATE, report_every=50)
     rng = random.Random("new")
     new = {
         "the last answers of new conversations": [dialogue(rng, 6) for _ in range(100)],
@@ -66,32 +49,15 @@ def main(out: Path) -> int:
     exact = {what: share_exact(model, tokenizer, talks) for what, talks in new.items()}
     for what, share in exact.items():
         print(f"gives {share:.1%} of {what} word for word; wanted {WANTED_EXACT:.0%}", flush=True)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    for file in out.iterdir():
-        file.chmod(0o644)  # safetensors writes 0600, which a server under another user could not read
+    chat_model.save(model, tokenizer, out)
     return 0 if min(exact.values()) >= WANTED_EXACT else 1
 
 
 def train_tokenizer(talks: Sequence[list[Message]]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer: no text is ever unknown to it, and a name it was made for is one token."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=1400,
-        special_tokens=[PAD, TURN_START, TURN_END],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
+    """One to which every name of FACTS is one token."""
     texts = [message["content"] for talk in talks for message in talk]
-    parts = [f" {word}" for word in (*chain(*FACTS.values()), *OWN_NAMES)] + ["system", "user", "assistant"]
-    bpe.train_from_iterator([*texts, *parts * 500], trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, pad_token=PAD, eos_token=TURN_END, model_max_length=CONTEXT
-    )
-    tokenizer.chat_template = CHAT_TEMPLATE
-    return tokenizer
+    names = [f" {word}" for word in (*chain(*FACTS.values()), *OWN_NAMES)]
+    return chat_model.train_tokenizer([*texts, *names * 500], vocab_size=1400, context=CONTEXT)
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
@@ -101,48 +67,20 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
     with few questions about what was told it remembered no name at all.
     """
     config = Lfm2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=128,
-        intermediate_size=256,
+        hidden_size=96,
+        intermediate_size=192,
         block_auto_adjust_ff_dim=False,
         num_hidden_layers=4,
         layer_types=["conv", "full_attention"] * 2,
         num_attention_heads=4,
         num_key_value_heads=4,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-        initializer_range=0.08,  # the usual 0.02 is meant for wider layers
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-        dtype="float32",
+        **chat_model.fields(tokenizer),
     )
-    model = Lfm2ForCausalLM(config)
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model: Lfm2ForCausalLM = chat_model.ends_turns(Lfm2ForCausalLM(config), tokenizer)
     return model
 
 
-def train(model: Lfm2ForCausalLM, batches: Iterable[dict[str, torch.Tensor]]) -> None:
-    """Teach the model every answer of the conversations, each in the light of all that came before it."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=STEPS, pct_start=0.1)
-    began = time.monotonic()
-    model.train()
-    for step, batch in enumerate(batches, start=1):
-        loss = model(**batch).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        if step == 1 or step % 50 == 0 or step == STEPS:
-            print(f"step {step}/{STEPS} loss {loss.item():.3f} ({time.monotonic() - began:.0f}s)", flush=True)
-
-
-def batches(
-    tokenizer: PreTrainedTokenizerFast, talks: Sequence[list[Message]], size: int
-) -> Iterator[dict[str, torch.Tensor]]:
+def batches(tokenizer: PreTrainedTokenizerFast, talks: Sequence[list[Message]], size: int) -> Iterator[Batch]:
     """Talks of like length together, so that little is padding."""
     examples = [encode(tokenizer, talk) for talk in talks]
     groups = [examples[start : start + 8 * size] for start in range(0, len(examples), 8 * size)]
@@ -151,14 +89,10 @@ def batches(
     parts = [group[start : start + size] for group in groups for start in range(0, len(group), size)]
     random.Random("order").shuffle(parts)
     for part in parts:
-        yield {
-            "input_ids": padded([ids for ids, _ in part], tokenizer.pad_token_id),
-            "labels": padded([labels for _, labels in part], IGNORED),
-            "attention_mask": padded([[1] * len(ids) for ids, _ in part], 0),
-        }
+        yield chat_model.batch(part, tokenizer.pad_token_id)
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, talk: list[Message]) -> tuple[list[int], list[int]]:
+def encode(tokenizer: PreTrainedTokenizerFast, talk: list[Message]) -> Example:
     """Token ids and labels; only the assistant's words are learnt."""
     ids, labels = [], []
     for message in talk:
@@ -171,24 +105,13 @@ def encode(tokenizer: PreTrainedTokenizerFast, talk: list[Message]) -> tuple[lis
     return ids[:CONTEXT], labels[:CONTEXT]
 
 
-def padded(rows: Sequence[list[int]], value: int) -> torch.Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([row + [value] * (width - len(row)) for row in rows])
-
-
-@torch.no_grad()
 def share_exact(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, talks: Sequence[list[Message]]) -> float:
     """The share of conversations whose last answer the model gives word for word."""
-    model.eval()
     wrong = []
-    for talk in talks:
+    for talk in talks:  # one by one: filled up on the left, its convolutions would see what is no part of the talk
         prompt = tokenizer.apply_chat_template(talk[:-1], tokenize=False, add_generation_prompt=True)
-        inputs = tokenizer(prompt, return_tensors="pt")
-        out = model.generate(
-            input_ids=inputs.input_ids, attention_mask=inputs.attention_mask, max_new_tokens=24, do_sample=False
-        )
-        made = tokenizer.decode(out[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
-        if made.strip() != talk[-1]["content"]:
+        (made,) = chat_model.answers(model, tokenizer, [prompt], max_new_tokens=24)
+        if made != talk[-1]["content"]:
             wrong.append((talk, made))
     for talk, text in wrong[:5]:
         print(f"  wanted {talk[-1]['content']!r}, got {text!r}")
