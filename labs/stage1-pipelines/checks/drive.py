@@ -1,6 +1,8 @@
 """Calls the learner's functions with inputs given on stdin, as JSON, and prints what they return, as one line of JSON.
 
-Runs in the session, in the workspace. Each part of the answer is {"value": …} or {"error": "one line for the learner"}.
+Runs in the session, in the workspace. Asked for several parts ({name of a part: what it needs, …}), it loads the libraries once and
+forks for each: none sees what another did, and one that crashes or never ends takes no other along. A part's answer is "one line
+for the learner", or of each of its functions {"value": …} or {"error": "one line for the learner"}.
 """
 
 # ruff: noqa: E402 - what is left out has to be said before the imports
@@ -10,24 +12,69 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
+import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))  # half of the time that transformers takes to load
+os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # a CUDA that was asked in here could not be used after a fork
 sys.path[0] = str(Path.cwd())  # the learner's modules, and none of the lab's that have the same name
 
 import torch
 import transformers
 
+LIMIT_S = 400
+"""For one part."""
+LOADED = (
+    transformers.AutoModelForCausalLM,
+    transformers.AutoModelForQuestionAnswering,
+    transformers.AutoModelForSequenceClassification,
+    transformers.AutoTokenizer,
+    transformers.TextClassificationPipeline,
+    transformers.TextGenerationPipeline,
+)
+"""Named here, so that their modules are loaded before a part has its own process."""
+
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    with redirect_stdout(sys.stderr):
-        answer = PARTS[asked["do"]](asked)
-    print(json.dumps(answer))
+    print(json.dumps({part: forked(part, given) for part, given in asked.items()}))
+
+
+def forked(part: str, given: Mapping[str, Any]) -> Any:
+    """The part's answer, from a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reader)
+        with redirect_stdout(sys.stderr):
+            answer = json.dumps(PARTS[part](given))
+        with os.fdopen(writer, "w") as out:
+            out.write(answer)
+        sys.stderr.flush()
+        os._exit(0)
+    os.close(writer)
+    ended = time.monotonic() + LIMIT_S
+    said = b""
+    with os.fdopen(reader, "rb", buffering=0) as source:
+        while select.select([source], [], [], max(0.0, ended - time.monotonic()))[0]:
+            piece = source.read(1 << 16)
+            if not piece:
+                break
+            said += piece
+        else:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return f"was still running after {LIMIT_S} s"
+    _, status = os.waitpid(child, 0)
+    if status or not said:
+        return f"the process ended with {os.waitstatus_to_exitcode(status)}"
+    return json.loads(said)
 
 
 def tasks(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         torch.set_num_threads(1)
     asked = json.load(sys.stdin)
-    print(json.dumps(PARTS[asked["do"]](asked)))
+    print(json.dumps({part: PARTS[part](given) for part, given in asked.items()}))
 
 
 def by_hand(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,6 +111,7 @@ def comparison(_: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+@cache
 def classifier(path: str) -> Any:
     return pipeline("text-classification", model=path, truncation=True)
 

@@ -14,6 +14,7 @@ folder, name = sys.argv[1:]
 if not (Path(folder) / "chroma.sqlite3").is_file():  # opening it would make one
     sys.exit(f"there is no {folder}/chroma.sqlite3")
 
+sys.modules["rfc3987_syntax"] = None  # not needed here, and most of the time that chromadb takes to load
 import chromadb  # noqa: E402 it takes seconds
 
 client = chromadb.PersistentClient(folder, settings=chromadb.Settings(anonymized_telemetry=False))

@@ -1,11 +1,12 @@
-"""Measures recall anew, in the session, without a line of the learner's. One JSON line.
+"""Measures recall anew, in the session, without a line of the learner's. One JSON line, {"orders", "rows"}.
 
-    python -I -B measured.py < {"texts": …, "queries": […]}        for each query the texts that are nearest, best first
-    python -I -B measured.py < {"settings": [{"size", "chunks"}, …], "questions": […]}
-                                                                   figures of a row of the grid
+    python -I -B measured.py < {"texts": …, "queries": […], "settings": [{"size", "chunks"}, …], "questions": […]}
 
+`orders` has for each query the texts that are nearest, best first, `rows` the figures of a row of the grid for each setting.
 `chunks` are [document, title, chunk] as the learner's split made them.
 """
+
+# ruff: noqa: E402 - what is not to be loaded has to be named first
 
 from __future__ import annotations
 
@@ -13,7 +14,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
+
+# Not needed here, and half of the time that sentence_transformers takes to load.
+DATASETS = ("Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict", "Sequence", "Value")
+sys.modules |= dict.fromkeys(("peft", "scipy", "sklearn", "torchao"))
+sys.modules["scipy.sparse"] = SimpleNamespace(coo_matrix=None)
+sys.modules["sklearn.metrics"] = SimpleNamespace(pairwise_distances=None)
+sys.modules["datasets"] = SimpleNamespace(__spec__=SimpleNamespace(), __version__="", **dict.fromkeys(DATASETS, object))
 
 import numpy as np
 import torch
@@ -27,10 +36,9 @@ def main() -> None:
     torch.set_num_threads(1)
     given = json.load(sys.stdin)
     model = SentenceTransformer(os.environ["MODEL_PATH"])
-    if "texts" in given:
-        print(json.dumps(ranked(model, given["queries"], given["texts"])))
-    else:
-        print(json.dumps([row(model, one["size"], one["chunks"], given["questions"]) for one in given["settings"]]))
+    orders = ranked(model, given["queries"], given["texts"])
+    rows = [row(model, one["size"], one["chunks"], given["questions"]) for one in given["settings"]]
+    print(json.dumps({"orders": orders, "rows": rows}))
 
 
 def row(

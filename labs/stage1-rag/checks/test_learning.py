@@ -7,7 +7,8 @@ import json
 import math
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,63 @@ def assert_order(name: str, said: list[int], cosines: list[float], k: int) -> No
         )
 
 
-def test_words_against_meaning(workspace: Any, lab: Path, parameters: Mapping[str, Any]) -> None:
+Setting = tuple[int, int]
+Chunks = dict[Setting, list[list[str]]]
+
+
+@pytest.fixture(scope="session")
+def made(workspace: Any, lab: Path, parameters: Mapping[str, Any]) -> Callable[[], Chunks]:
+    """A function that gives [id, title, chunk] of every document in force, as the learner's split makes them."""
+
+    @cache
+    def chunks() -> Chunks:
+        asked = [{"text": text, "size": s, "overlap": o} for s, o in GRID for _, _, text in in_force(lab)]
+        answered = iter(split(workspace, parameters, asked))
+        return {
+            setting: [
+                [id, title, str(chunk)]
+                for id, title, _ in in_force(lab)
+                for chunk in next(answered).get("chunks") or []
+            ]
+            for setting in GRID
+        }
+
+    return chunks
+
+
+@pytest.fixture(scope="session")
+def again(
+    workspace: Any, lab: Path, parameters: Mapping[str, Any], made: Callable[[], Chunks]
+) -> Callable[[], tuple[list[list[int]], dict[Setting, dict[str, float]]]]:
+    """A function that gives what is measured anew: by_meaning's orders, and the rows of two settings of the grid.
+
+    The embedding model is loaded once for both. There are no rows where test_grid fails before it wants them.
+    """
+
+    def drawn() -> Chunks:
+        try:
+            rows, chunks = grid(workspace), made()
+        except (Exception, pytest.fail.Exception):  # noqa: BLE001 test_grid says what it is
+            return {}
+        whole = all(chunks[setting] and rows[setting].get("chunks") == len(chunks[setting]) for setting in GRID)
+        return {setting: chunks[setting] for setting in random.sample(GRID, 2)} if whole else {}
+
+    @cache
+    def measured() -> tuple[list[list[int]], dict[Setting, dict[str, float]]]:
+        cases, settings = practice(lab), drawn()
+        given = {
+            "texts": cases["texts"],
+            "queries": [case["query"] for kind in KINDS for case in cases[kind]],
+            "settings": [{"size": size, "chunks": chunks} for (size, _), chunks in settings.items()],
+            "questions": questions(lab, parameters["session"]),
+        }
+        found = ran(workspace, parameters, "measured.py", given)
+        return found["orders"], dict(zip(settings, found["rows"], strict=True))
+
+    return measured
+
+
+def test_words_against_meaning(workspace: Any, lab: Path, parameters: Mapping[str, Any], again: Any) -> None:
     recorded, said = workspace.read_json("out/neighbours.json"), answers(workspace, "neighbours")
     vectors, made_up = other_cases()
     given = {"vectors": vectors, "cases": made_up}
@@ -96,9 +153,8 @@ def test_words_against_meaning(workspace: Any, lab: Path, parameters: Mapping[st
         assert near(figure, right), (
             f"neighbours.py: run on other texts, main writes {kind}.{search} {figure}; recall@3 there is {right:.4f}"
         )
-    cases = json.loads((lab / "workspace" / "paraphrases.json").read_text(encoding="utf-8"))
-    given = {"texts": cases["texts"], "queries": [case["query"] for kind in KINDS for case in cases[kind]]}
-    measured = recalls(cases, ran(workspace, parameters, "measured.py", given))
+    cases = practice(lab)
+    measured = recalls(cases, again()[0])
     for (kind, search), right in measured.items():
         figure = figure_of(recorded, kind, search)
         assert near(figure, right, 0.5 / len(cases[kind])), (
@@ -112,25 +168,18 @@ def test_words_against_meaning(workspace: Any, lab: Path, parameters: Mapping[st
         )
 
 
-def test_grid(workspace: Any, lab: Path, parameters: Mapping[str, Any]) -> None:
-    rows = grid(workspace)
-    drawn = random.Random().sample(GRID, 2)
-    asked = [{"text": text, "size": s, "overlap": o} for s, o in GRID for _, _, text in in_force(lab)]
-    answered = iter(split(workspace, parameters, asked))
-    chunks = {
-        setting: [[id, title, chunk] for id, title, _ in in_force(lab) for chunk in next(answered).get("chunks") or []]
-        for setting in GRID
-    }
+def test_grid(workspace: Any, lab: Path, parameters: Mapping[str, Any], made: Any, again: Any) -> None:
+    rows, chunks, asked = grid(workspace), made(), len(questions(lab, parameters["session"]))
     for setting in GRID:
         assert rows[setting].get("chunks") == len(chunks[setting]), (
             f"out/grid.json: chunks of (size, overlap) {setting} is {rows[setting].get('chunks')}, and not as many as your "
             "split makes of the documents in force; run measure.py"
         )
-    settings = [{"size": size, "chunks": chunks[size, overlap]} for size, overlap in drawn]
-    given = {"settings": settings, "questions": questions(lab, parameters["session"])}
-    for setting, measured in zip(drawn, ran(workspace, parameters, "measured.py", given), strict=True):
+    drawn = again()[1]
+    assert drawn, "chunking.py: your split makes no chunks of the documents in force"
+    for setting, measured in drawn.items():
         for figure in FIGURES:
-            allowed = 0.5 / len(given["questions"]) if figure.startswith("recall") else 0.02 * measured[figure]
+            allowed = 0.5 / asked if figure.startswith("recall") else 0.02 * measured[figure]
             assert near(rows[setting].get(figure), measured[figure], allowed), (
                 f"out/grid.json: {figure} of (size, overlap) {setting} is {rows[setting].get(figure)}, and not what is "
                 "measured again from what your split gives; run measure.py"
@@ -221,6 +270,12 @@ def answers(workspace: Any, part: str) -> dict[str, Any]:
     given = yaml.safe_load(workspace.read_text("answers.yaml"))
     assert isinstance(given, dict), "answers.yaml has lost its form; `labctl reset` brings it back"
     return given.get(part) or {}
+
+
+def practice(lab: Path) -> dict[str, Any]:
+    """The texts and queries of step 2, as given."""
+    cases: dict[str, Any] = json.loads((lab / "workspace" / "paraphrases.json").read_text(encoding="utf-8"))
+    return cases
 
 
 def in_force(lab: Path) -> list[tuple[str, str, str]]:

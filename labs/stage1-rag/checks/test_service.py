@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,12 @@ def last_error(rag: Any) -> str:
 
 @pytest.fixture(scope="session")
 def ask(call: Any) -> Any:
-    """A function from a question to the service's answer, a dict with `answer`, `sources` and `refused`."""
+    """A function from a question to the service's answer, a dict with `answer`, `sources` and `refused`.
 
+    What several tests ask is asked once.
+    """
+
+    @cache
     def asked(question: str) -> dict[str, Any]:
         said = call("POST", "/ask", json={"question": question})
         good = isinstance(said, dict) and isinstance(said.get("answer"), str) and isinstance(said.get("sources"), list)

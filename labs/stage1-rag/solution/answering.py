@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 from index import Index, Passage
 
-LLM = os.environ["LLM_URL"]
+CLIENT = httpx.Client(base_url=os.environ["LLM_URL"], timeout=60)  # one for all questions: its connection stays open
 K = 3
 UNKNOWN = "I do not know: the knowledge base does not say."
 RULES = (
@@ -42,7 +42,7 @@ def prompt(question: str, passages: list[Passage]) -> list[dict[str, str]]:
 def complete(messages: list[dict[str, str]]) -> str:
     """What the model says."""
     body = {"model": "reader", "messages": messages, "temperature": 0, "max_tokens": 96}
-    response = httpx.post(f"{LLM}/v1/chat/completions", json=body, timeout=60)
+    response = CLIENT.post("/v1/chat/completions", json=body)
     if response.is_error:
         raise RuntimeError(f"the model answered {response.status_code}: {response.text[:300]}")
     return str(response.json()["choices"][0]["message"]["content"]).strip()

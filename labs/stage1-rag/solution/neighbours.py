@@ -5,6 +5,7 @@ labctl exec stage1-rag -- python neighbours.py
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -36,7 +37,13 @@ def by_words(query: str, texts: list[str], k: int) -> list[int]:
 
 def by_meaning(query: str, texts: list[str], k: int) -> list[int]:
     """The texts whose embeddings are nearest to the query's, best first."""
-    return nearest(kb.embed([query])[0], kb.embed(texts), k)
+    return nearest(kb.embed([query])[0], _vectors(tuple(texts)), k)
+
+
+@functools.lru_cache(maxsize=1)
+def _vectors(texts: tuple[str, ...]) -> np.ndarray:
+    """Embedded once, and not again for every query."""
+    return kb.embed(texts)
 
 
 def _words(text: str) -> set[str]:

@@ -7,11 +7,13 @@ python -I -B measured.py tokens < {"texts": […]}                        how ma
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -19,8 +21,10 @@ import corpus
 from tokenizers import Tokenizer
 
 CANDIDATES, MEASURED = 12, 16
+DATASETS = ("Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict", "Sequence", "Value")
 
 
+@functools.cache
 def tokenizer() -> Tokenizer:
     model = os.environ["MODEL_PATH"]
     file = Path(model) / "tokenizer.json"
@@ -41,13 +45,13 @@ def window(given: dict[str, Any]) -> list[dict[str, float]]:
     questions = corpus.questions(given["session"])
     system, answer = given["system"], given["answer"]
     sizes = tokens({"texts": manual})
+    wholes = ["\n".join([system, *manual, question.text]) for question in questions]
+    offsets = [read.encode(whole, add_special_tokens=False).offsets for whole in wholes]
     rows = []
     for limit in given["windows"]:
         facts = asked = planned = 0
-        for question in questions:
-            whole = "\n".join([system, *manual, question.text])
-            ends = read.encode(whole, add_special_tokens=False).offsets[: limit - answer]
-            left = whole[: ends[-1][1]]
+        for question, whole, ends in zip(questions, wholes, offsets, strict=True):
+            left = whole[: ends[: limit - answer][-1][1]]
             room, kept = limit - answer - sum(tokens({"texts": [system, question.text]})), 0
             while kept < len(manual) and sum(sizes[: kept + 1]) <= room:
                 kept += 1
@@ -60,6 +64,13 @@ def window(given: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def rerank(given: dict[str, Any]) -> dict[str, float]:
+    # Not needed here, and half of the time that sentence_transformers takes to load.
+    sys.modules.update(dict.fromkeys(("peft", "scipy", "sklearn", "torchao")))
+    sys.modules["scipy.sparse"] = SimpleNamespace(coo_matrix=None)
+    sys.modules["sklearn.metrics"] = SimpleNamespace(pairwise_distances=None)
+    sys.modules["datasets"] = SimpleNamespace(
+        __spec__=SimpleNamespace(), __version__="", **dict.fromkeys(DATASETS, object)
+    )
     import numpy as np
     import torch
     from sentence_transformers import CrossEncoder, SentenceTransformer

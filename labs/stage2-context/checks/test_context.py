@@ -217,6 +217,8 @@ def ran(
     path = f"{parameters['lab']}/checks/{script}"
     result = workspace.run("python", *flags, path, *words, stdin=json.dumps(given), timeout=timeout)
     last = (result.stderr.strip().splitlines() or ["nothing"])[-1]
+    if isolated and result.exit_code != 0:  # no line of the learner's ran
+        pytest.skip(f"measuring again did not work: {last[:300]}")
     assert result.exit_code == 0, f"your code ended with an error: {last[:300]}"
     try:
         return json.loads(result.stdout.strip().splitlines()[-1])

@@ -143,26 +143,29 @@ def drive(workspace: Any, parameters: Mapping[str, Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def retrained(drive: Callable[..., Any]) -> Callable[[Sequence[Any]], list[Any]]:
-    """A function from records, {"params", "data_md5"}, to what training with each of them comes to: its metrics, or "error"."""
-    return lambda records: list(drive("retrain.py", list(records)))
+def settings(office: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the colleague really trained with."""
+    known: dict[str, Any] = office.settings(parameters["session"])
+    return known
 
 
 @pytest.fixture(scope="session")
-def judged() -> Callable[[Run, Mapping[str, Any]], str]:
-    """A function from a run and what `retrained` says of its record to what is wrong with it; "" when it can be repeated."""
-    return _compared
+def retrained(
+    drive: Callable[..., Any], runs: Sequence[Run], settings: Mapping[str, Any], first_md5: str
+) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
+    """What training comes to, its metrics or "error": as the colleague did, and as each of the learner's runs says, by its id.
+
+    All in one process, which takes longer to load than to train.
+    """
+    records = [{"params": dict(run.params), "data_md5": run.data} for run in runs]
+    hers, *theirs = drive("retrain.py", [{"params": settings, "data_md5": first_md5}, *records])
+    return hers, {run.id: told for run, told in zip(runs, theirs, strict=True)}
 
 
 @pytest.fixture(scope="session")
-def retrain(retrained: Callable[..., list[Any]]) -> Callable[[Sequence[Run]], list[str]]:
-    """A function from runs to what is wrong with each: "" for one that, trained again from its record, comes to the same loss."""
-
-    def answer(asked: Sequence[Run]) -> list[str]:
-        told = retrained([{"params": dict(run.params), "data_md5": run.data} for run in asked])
-        return [_compared(run, values) for run, values in zip(asked, told, strict=True)]
-
-    return answer
+def judged(retrained: tuple[Any, Mapping[str, Any]]) -> Callable[[Run], str]:
+    """A function from a run to what is wrong with its record; "" for one that, trained again from it, comes to the same loss."""
+    return lambda run: _compared(run, retrained[1][run.id])
 
 
 def _compared(run: Run, told: Mapping[str, Any]) -> str:

@@ -1,21 +1,28 @@
 """Measures what a fine-tuned model does. Runs in the session, on the lab's own tickets, and believes no recorded number.
 
-    python evaluate.py exact BASE out/adapter         held-out tickets, answered word for word with the adapter
-    python evaluate.py full BASE out/full             the same for a whole model, which must differ from the base everywhere
-    python evaluate.py loss BASE out/lora.json        loss on the training tickets, without and with out/adapter
-    python evaluate.py runs BASE out/experiments.json the loss of each run's adapter, against what was recorded
+    python evaluate.py BASE MEASURE…
 
-Ends with 1, the reason in the last line of stderr, when the model is missing or not good enough. Nothing but safetensors is loaded, and no code that comes with a model.
+    exact   held-out tickets, answered word for word with out/adapter
+    full    the same for the whole model out/full, which must differ from the base everywhere
+    loss    loss on the training tickets, without and with out/adapter, against out/lora.json
+    runs    the loss of each run's adapter, against out/experiments.json
+
+Prints a JSON object, for each measure `told`, what was seen, and `good`, whether the model is there and good enough. Nothing but
+safetensors is loaded, and no code that comes with a model.
 """
+
+# ruff: noqa: E402 - what is not needed has to be out of the way first
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+
+# Not needed here, and much of the time that transformers takes to load.
+sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))
 
 import torch
 from peft import PeftModel
@@ -32,42 +39,40 @@ WANTED_FALL = 10
 """The loss on the training tickets must have fallen to at most a tenth."""
 
 
-STEPS = {"out/adapter": 2, "out/lora.json": 2, "out/experiments.json": 4, "out/full": 5}
+ADAPTER, FULL = Path("out/adapter"), Path("out/full")
+RECORD, EXPERIMENTS = Path("out/lora.json"), Path("out/experiments.json")
+STEPS = {ADAPTER: 2, RECORD: 2, EXPERIMENTS: 4, FULL: 5}
 """The step of the instructions that makes each file."""
 RUNS = ("rank-2", "rank-16", "attention-only", "alpha-1")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("measure", choices=["exact", "full", "loss", "runs"])
-    parser.add_argument("base")
-    parser.add_argument("made", type=Path)
-    args = parser.parse_args()
-    require(args.made)
+class Rejected(Exception):
+    """The learner's model is missing or not good enough; the message is for the learner."""
+
+
+def main(base: str, measures: Sequence[str]) -> None:
     logging.disable_progress_bar()
     torch.set_num_threads(1)
-    tokenizer = AutoTokenizer.from_pretrained(args.base, padding_side="left")
-    if args.measure == "exact":
-        knows_held_out(load_adapter(args.base, args.made), tokenizer)
-    elif args.measure == "full":
-        model = load_full(args.made)
-        every_weight_moved(load(args.base), model)
-        knows_held_out(model, tokenizer)
-    elif args.measure == "loss":
-        loss_falls(args.base, args.made.parent / "adapter", read_record(args.made), tokenizer)
-    else:
-        records_agree(args.base, args.made.parent, read_record(args.made), tokenizer)
+    tokenizer = AutoTokenizer.from_pretrained(base, padding_side="left")
+    found = {}
+    for name in measures:
+        try:
+            found[name] = {"good": True, "told": MEASURES[name](base, tokenizer)}
+        except Rejected as reason:
+            found[name] = {"good": False, "told": " ".join(str(reason).split())[:300]}
+        except Exception as error:  # noqa: BLE001 what is damaged in one place must not hide the others
+            found[name] = {"good": False, "told": f"{type(error).__name__}: {error}"[:300]}
+    print(json.dumps(found))
 
 
 def reject(reason: str) -> NoReturn:
-    """One line for the learner; a traceback would only hide it."""
-    sys.exit(" ".join(reason.split())[:300])
+    raise Rejected(reason)
 
 
 def require(made: Path, step: int | None = None) -> None:
-    """Ends when `made` is not there yet."""
+    """Refuses what is not there yet."""
     if not made.exists():
-        step = step or STEPS.get(str(made))
+        step = step or STEPS.get(made)
         reject(f"there is no {made} yet" + (f" (step {step})" if step else ""))
 
 
@@ -104,19 +109,31 @@ def load(path: str | Path) -> PreTrainedModel:
     return model.to(DEVICE).eval()
 
 
-def knows_held_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Ends when too few of the held-out tickets are answered exactly. Shows a wrong answer, but neither ticket nor solution."""
+def exact(base: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    require(ADAPTER)
+    return knows_held_out(load_adapter(base, ADAPTER), tokenizer)
+
+
+def full(base: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    require(FULL)
+    model = load_full(FULL)
+    moved = every_weight_moved(load(base), model)
+    return f"{moved}; {knows_held_out(model, tokenizer)}"
+
+
+def knows_held_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+    """How many of the held-out tickets are answered exactly; too few are refused. Shows a wrong answer, but neither ticket nor solution."""
     rows = read_rows(HERE / "heldout.jsonl")
     answers = replies(model, tokenizer, [row["prompt"] for row in rows])
     wrong = [answer for row, answer in zip(rows, answers, strict=True) if answer != row["answer"]]
     right = f"{len(rows) - len(wrong)} of {len(rows)} held-out tickets answered exactly; wanted {WANTED_EXACT:.0%}"
     if 1 - len(wrong) / len(rows) < WANTED_EXACT:
         reject(f"{right}; one reply was {wrong[0][:120]!r}")
-    print(right)
+    return right
 
 
-def every_weight_moved(base: PreTrainedModel, model: PreTrainedModel) -> None:
-    """Ends unless the model has the base's tensors, and nearly all of them hold other numbers."""
+def every_weight_moved(base: PreTrainedModel, model: PreTrainedModel) -> str:
+    """How many tensors hold other numbers than the base's, nearly all of which must; there must be the same."""
     before, after = dict(base.named_parameters()), dict(model.named_parameters())
     if {name: tensor.shape for name, tensor in before.items()} != {
         name: tensor.shape for name, tensor in after.items()
@@ -126,40 +143,52 @@ def every_weight_moved(base: PreTrainedModel, model: PreTrainedModel) -> None:
     share = f"{changed} of {len(before)} tensors differ from the base; wanted {WANTED_CHANGED:.0%}"
     if changed < WANTED_CHANGED * len(before):
         reject(share)
-    print(share)
+    return share
 
 
-def loss_falls(base: str, adapter: Path, recorded: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
-    """Ends unless the adapter lowers the loss on the training tickets as training does, and the records say so too."""
-    require(adapter, step=2)
+def loss(base: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The adapter lowers the loss on the training tickets as training does, and the records say so too."""
+    require(RECORD)
+    require(ADAPTER)
+    recorded = read_record(RECORD)
     before = training_loss(load(base), tokenizer)
-    after = training_loss(load_adapter(base, adapter), tokenizer)
+    after = training_loss(load_adapter(base, ADAPTER), tokenizer)
     losses = f"loss on the training tickets: {before:.4f} without the adapter, {after:.4f} with it"
-    print(losses)
     if after > before / WANTED_FALL:
         reject(f"{losses}; wanted a {WANTED_FALL}th")
     agree("first_loss", recorded.get("first_loss"), before)
     agree("last_loss", recorded.get("last_loss"), after)
+    return losses
 
 
-def records_agree(base: str, out: Path, recorded: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> None:
-    """Ends unless each run's adapter has about the loss that was recorded for it."""
+def runs(base: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Each run's adapter has about the loss that was recorded for it."""
+    require(EXPERIMENTS)
+    recorded = read_record(EXPERIMENTS)
     for name in RUNS:
-        require(out / name, step=4)
+        require(EXPERIMENTS.parent / name, step=4)
         if not isinstance(recorded.get(name), dict):
-            reject(f"out/experiments.json has no run {name}")
-    for name in RUNS:
-        measured = training_loss(load_adapter(base, out / name), tokenizer)
-        agree(f"{name}: last_loss", recorded[name].get("last_loss"), measured)
+            reject(f"{EXPERIMENTS} has no run {name}")
+    return "; ".join(
+        agree(
+            f"{name}: last_loss",
+            recorded[name].get("last_loss"),
+            training_loss(load_adapter(base, EXPERIMENTS.parent / name), tokenizer),
+        )
+        for name in RUNS
+    )
 
 
-def agree(name: str, recorded: object, measured: float) -> None:
-    """Ends unless a loss logged during training (a mean over a few steps, with dropout) can be that of this model."""
+MEASURES = {"exact": exact, "full": full, "loss": loss, "runs": runs}
+
+
+def agree(name: str, recorded: object, measured: float) -> str:
+    """A loss logged during training (a mean over a few steps, with dropout) can be that of this model, or is refused."""
     number = float(recorded) if isinstance(recorded, int | float) else float("nan")
     told = f"{name}: recorded {recorded}, measured {measured:.4f}"
     if not (abs(number - measured) <= 0.02 or measured / 3 <= number <= 3 * measured):
         reject(f"{told}, which does not fit")
-    print(told)
+    return told
 
 
 @torch.no_grad()
@@ -198,4 +227,4 @@ def read_rows(path: Path) -> list[dict]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], sys.argv[2:])

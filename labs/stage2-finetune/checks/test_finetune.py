@@ -36,7 +36,7 @@ def config(workspace: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
     if base.startswith("/"):
         return workspace.read_json(f"{base}/config.json")
     show = f"from transformers import AutoConfig; print(AutoConfig.from_pretrained({base!r}).to_json_string(False))"
-    return json.loads(workspace.run("python", "-c", show, timeout=60).stdout)
+    return json.loads(workspace.run("python", "-I", "-c", show, timeout=60).stdout)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,41 @@ def answers(workspace: Any) -> dict[str, Any]:
     given = yaml.safe_load(workspace.read_text("answers.yaml"))
     assert isinstance(given, dict), "answers.yaml has lost its form; `labctl reset` brings it back"
     return given
+
+
+@pytest.fixture(scope="module")
+def adapter_seen(workspace: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What out/adapter does, by measure of evaluate.py."""
+    return evaluated(workspace, parameters, "loss", "exact")
+
+
+@pytest.fixture(scope="module")
+def others_seen(workspace: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the runs of the experiment and the whole model do."""
+    return evaluated(workspace, parameters, "runs", "full")
+
+
+def evaluated(workspace: Any, parameters: Mapping[str, Any], *measures: str) -> dict[str, Any]:
+    script = f"{parameters['lab']}/checks/evaluate.py"
+    done = workspace.run("python", "-I", "-B", script, parameters["base"], *measures, timeout=600)
+    assert done.exit_code == 0, f"evaluate.py could not measure {', '.join(measures)}: {done.stderr[-400:]}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_loss_falls(adapter_seen: dict[str, Any]) -> None:
+    assert adapter_seen["loss"]["good"], adapter_seen["loss"]["told"]
+
+
+def test_adapter_knows_held_out_tickets(adapter_seen: dict[str, Any]) -> None:
+    assert adapter_seen["exact"]["good"], adapter_seen["exact"]["told"]
+
+
+def test_records_of_the_runs_agree(others_seen: dict[str, Any]) -> None:
+    assert others_seen["runs"]["good"], others_seen["runs"]["told"]
+
+
+def test_full_model_knows_held_out_tickets(others_seen: dict[str, Any]) -> None:
+    assert others_seen["full"]["good"], others_seen["full"]["told"]
 
 
 def test_adapter_is_small(workspace: Any, config: dict[str, Any], parameters: Mapping[str, Any]) -> None:
@@ -121,7 +156,9 @@ def test_base_was_left_alone(workspace: Any, parameters: Mapping[str, Any]) -> N
     record = workspace.read_json("out/lora.json")
     for key in ("base_sha256_before", "base_sha256_after"):
         assert isinstance(record.get(key), str), f"out/lora.json has no {key}"
-    now = workspace.run("python", f"{parameters['lab']}/checks/base_sha256.py", parameters["base"], timeout=120)
+    now = workspace.run(
+        "python", "-I", "-B", f"{parameters['lab']}/checks/base_sha256.py", parameters["base"], timeout=120
+    )
     assert record["base_sha256_before"] == record["base_sha256_after"], "the base's weights changed during your run"
     assert now.stdout.split() == [record["base_sha256_after"]], "the base's weights are not those of your run any more"
 

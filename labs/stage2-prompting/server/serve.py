@@ -8,19 +8,24 @@
 FOLDER has a model in a folder of each name.
 
 The flags are those of vLLM's server, and flags that mean nothing here are ignored, so that one command starts either.
-A model answers one request after the other: models as small as these gain little from batches.
+A model answers one request after the other: models as small as these gain little from batches. What it says at temperature 0
+is the same each time, and is kept for whoever asks it again.
 """
+
+# ruff: noqa: E402 - what is not to be loaded has to be named first
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 import uuid
 from threading import Lock
 from typing import Any, Literal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.modules |= dict.fromkeys(("torchao", "sklearn", "scipy"))  # half of the time that transformers takes to load
 
 import torch
 import uvicorn
@@ -30,6 +35,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.utils import logging
 
 Tokens = list[int]
+KEPT = 4096
+"""So many answers of a model are kept, the newest ones."""
 
 
 class Message(BaseModel):
@@ -55,6 +62,7 @@ class Model:
         self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self._free = Lock()
+        self._said: dict[tuple[tuple[int, ...], int], Tokens] = {}
         self.context = int(self._model.config.max_position_embeddings)
 
     def encode(self, messages: list[Message]) -> Tokens:
@@ -73,22 +81,25 @@ class Model:
     @torch.no_grad()
     def generate(self, asked: Asked, prompt: Tokens) -> list[Tokens]:
         """`n` answers, each at most `max_tokens` long. Waits for its turn."""
-        ids = torch.tensor([prompt])
-        sampling: dict[str, Any] = {"do_sample": False}
         if asked.temperature > 0:
-            sampling = {
-                "do_sample": True,
-                "temperature": asked.temperature,
-                "top_k": 0,
-                "num_return_sequences": asked.n,
-            }
+            sampling = {"temperature": asked.temperature, "top_k": 0, "num_return_sequences": asked.n}
+            with self._free:
+                torch.manual_seed(asked.seed if asked.seed is not None else time.time_ns())
+                return self._written(prompt, asked.max_tokens, do_sample=True, **sampling)
+        key = (tuple(prompt), asked.max_tokens)
         with self._free:
-            torch.manual_seed(asked.seed if asked.seed is not None else time.time_ns())
-            out = self._model.generate(
-                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=asked.max_tokens, **sampling
-            )
-        rows = [self._cut(row) for row in out[:, len(prompt) :].tolist()]
-        return rows if asked.temperature > 0 else rows * asked.n
+            if key not in self._said:
+                (self._said[key],) = self._written(prompt, asked.max_tokens, do_sample=False)
+                if len(self._said) > KEPT:
+                    del self._said[next(iter(self._said))]
+            return [self._said[key]] * asked.n
+
+    def _written(self, prompt: Tokens, max_tokens: int, **sampling: Any) -> list[Tokens]:
+        ids = torch.tensor([prompt])
+        out = self._model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_tokens, **sampling
+        )
+        return [self._cut(row) for row in out[:, len(prompt) :].tolist()]
 
     def _cut(self, row: Tokens) -> Tokens:
         """Up to and with the token that ends the turn; what comes after it fills up the row."""

@@ -11,31 +11,35 @@ import logging
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from huggingface_hub import snapshot_download
-from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 HERE = Path(__file__).parent
 MATRIX = "model.layers.0.self_attn.q_proj.weight"
 WINDOW = 256
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-DTYPE = torch.bfloat16 if torch.cuda.is_available() else torch.float32
 
 
 def main() -> None:
-    disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    torch.set_num_threads(1)
     what, model, *more = sys.argv[1:]
     print(json.dumps(rounding(model) if what == "rounding" else cost(model, more[0])))
 
 
 def cost(model: str, questions: str) -> dict[str, Any]:
     """What is known of each of the three; `error` in place of it where one does not load."""
+    sys.modules |= dict.fromkeys(("sklearn", "scipy"))  # transformers would load them, for nothing
+    import torch
+    from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
     tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
     ids = tokenizer((HERE / "text.txt").read_text(encoding="utf-8"), return_tensors="pt").input_ids[0]
     rows = [json.loads(line) for line in (HERE / questions).read_text(encoding="utf-8").splitlines()]
@@ -57,23 +61,27 @@ def cost(model: str, questions: str) -> dict[str, Any]:
 
 def load(folder: str) -> PreTrainedModel:
     """Nothing but safetensors, and no code that comes with a model."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=DTYPE, device_map=DEVICE, use_safetensors=True, trust_remote_code=False, local_files_only=True
+        folder, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=False, local_files_only=True
     ).eval()
 
 
-@torch.inference_mode()
 def perplexity(model: PreTrainedModel, ids: torch.Tensor) -> float:
+    from torch.nn.functional import cross_entropy
+
     total, count = 0.0, 0
     for window in ids.split(WINDOW):
         window = window.to(model.device)
         logits = model(input_ids=window[None]).logits[0, :-1].float()
-        total += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
+        total += cross_entropy(logits, window[1:], reduction="sum").item()
         count += len(window) - 1
     return math.exp(min(total / count, 700))
 
 
-@torch.inference_mode()
 def right(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: list[dict[str, str]]) -> int:
     """Questions whose answer is in the greedy reply."""
     count = 0
@@ -102,30 +110,44 @@ def right(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: list
 
 def rounding(model: str) -> dict[str, dict[str, float]]:
     """What a right rounding.py writes."""
-    w = next(
-        tensors.get_tensor(MATRIX).float()
-        for file in sorted(folder_of(model).glob("*.safetensors"))
-        for tensors in [safe_open(file, framework="pt")]
-        if MATRIX in tensors.keys()  # noqa: SIM118 it is no dict
-    )
+    w = next(found for file in sorted(folder_of(model).glob("*.safetensors")) for found in matrices(file, MATRIX))
     return {
-        "per_tensor": errors(w, w.abs().max().reshape(1, 1)),
-        "per_channel": errors(w, w.abs().amax(1, keepdim=True)),
+        "per_tensor": errors(w, np.abs(w).max(keepdims=True)),
+        "per_channel": errors(w, np.abs(w).max(axis=1, keepdims=True)),
     }
 
 
-def errors(w: torch.Tensor, largest: torch.Tensor) -> dict[str, float]:
-    scale = largest / 127
-    off = (w - (w / scale).round().clamp(-127, 127) * scale).abs().double()
+def matrices(file: Path, name: str) -> list[np.ndarray]:
+    """The tensor `name` of a safetensors file as 32-bit floats, if it is in there. Read by hand: a library for it loads torch."""
+    data = file.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    entry = json.loads(data[8:start]).get(name)
+    if entry is None:
+        return []
+    begin, end = (start + offset for offset in entry["data_offsets"])
+    if entry["dtype"] == "BF16":  # the upper half of a 32-bit float
+        bits = np.frombuffer(data[begin:end], np.uint16).astype(np.uint32) << 16
+        return [bits.view(np.float32).reshape(entry["shape"])]
+    kind = {"F32": np.float32, "F16": np.float16}[entry["dtype"]]
+    return [np.frombuffer(data[begin:end], kind).astype(np.float32).reshape(entry["shape"])]
+
+
+def errors(w: np.ndarray, largest: np.ndarray) -> dict[str, float]:
+    scale = largest / np.float32(127)
+    off = np.abs(w - np.clip(np.rint(w / scale), -127, 127) * scale).astype(np.float64)
     return {
-        "largest_predicted": scale.max().item() / 2,
-        "largest": off.max().item(),
-        "rms": off.square().mean().sqrt().item(),
+        "largest_predicted": float(scale.max()) / 2,
+        "largest": float(off.max()),
+        "rms": float(np.sqrt(np.square(off).mean())),
     }
 
 
 def folder_of(model: str) -> Path:
-    return Path(model) if Path(model).is_dir() else Path(snapshot_download(model, local_files_only=True))
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(model, local_files_only=True))
 
 
 if __name__ == "__main__":

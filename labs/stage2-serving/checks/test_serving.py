@@ -287,7 +287,7 @@ def configuration(workspace: Any, base: str) -> dict[str, Any]:
     if base.startswith("/"):
         return workspace.read_json(f"{base}/config.json")
     show = f"from transformers import AutoConfig; print(AutoConfig.from_pretrained({base!r}).to_json_string(False))"
-    return json.loads(workspace.run("python", "-c", show, timeout=100).stdout)
+    return json.loads(workspace.run("python", "-I", "-c", show, timeout=100).stdout)
 
 
 def driven(workspace: Any, parameters: Mapping[str, Any], *arguments: str) -> dict[str, Any]:

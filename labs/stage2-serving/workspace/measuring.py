@@ -3,13 +3,18 @@
 Given. Read it once: the files you complete call it.
 """
 
+# ruff: noqa: E402 - what is not to be loaded has to be named first
+
 from __future__ import annotations
 
 import json
 import logging
 import os
+import sys
 import time
 from pathlib import Path
+
+sys.modules |= dict.fromkeys(("sklearn", "scipy"))  # transformers would load them, which takes seconds, for nothing
 
 import torch
 from huggingface_hub import snapshot_download

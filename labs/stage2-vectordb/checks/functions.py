@@ -1,12 +1,16 @@
 """Prints what the learner's functions of steps 1, 2 and 4 give for the vectors on stdin. Runs in the session, without a model.
 
-python -B functions.py < {"part": "similarity" | "search" | "approximate", …}
+python -B functions.py < {"similarity": …, "search": …, "approximate": …}
+
+Each part's answer is {"value": …} or {"error": "its last line"}: one that fails leaves the others alone.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -53,5 +57,17 @@ def approximate(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-given = json.load(sys.stdin)
-print(json.dumps({"similarity": similarity, "search": search, "approximate": approximate}[given["part"]](given)))
+def attempt(part: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any]) -> dict[str, Any]:
+    """What the part gives, if JSON can hold it, or how it failed."""
+    try:
+        value = part(given)
+        json.dumps(value)
+    except BaseException as error:  # noqa: BLE001 the learner's code may fail in any way, each of them the learner's to mend
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"value": value}
+
+
+asked = json.load(sys.stdin)
+with redirect_stdout(sys.stderr):
+    answers = {part.__name__: attempt(part, asked[part.__name__]) for part in (similarity, search, approximate)}
+print(json.dumps(answers))

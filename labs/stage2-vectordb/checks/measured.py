@@ -47,6 +47,7 @@ def ann(given: dict[str, Any]) -> list[dict[str, float]]:
 
 def models(given: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Size, speed and recall of the three models."""
+    sys.modules |= dict.fromkeys(("torchao", "peft", "bitsandbytes"))  # they would be loaded, for nothing
     import torch
     from sentence_transformers import SentenceTransformer
 

@@ -5,17 +5,30 @@ import subprocess
 from pathlib import Path
 
 import yaml
+from examples import choose
+from prompting import read_rows
 
 ME = ["-c", "user.name=Learner", "-c", "user.email=learner@example.org"]
 
 
 def main() -> None:
-    results = json.loads(Path("out/results.json").read_text())
-    for number, (shots, row) in enumerate(results["route"].items()):
-        row.update(correct=[6, 10, 14, 23, 24][number], prompt_tokens=24 * (40 + 13 * int(shots)), completion_tokens=48)
-    for version, row in results["solve"].items():
-        row.update(correct={"v1": 3, "v2": 16}[version], prompt_tokens=1200)
-    Path("out/results.json").write_text(json.dumps(results))
+    pool, test = read_rows("data/pool.jsonl"), read_rows("data/test.jsonl")
+    route = {
+        str(shots): {
+            "examples": choose(pool, test, shots),
+            "correct": correct,
+            "of": len(test),
+            "prompt_tokens": len(test) * (40 + 13 * shots),
+            "completion_tokens": 48,
+        }
+        for shots, correct in {0: 6, 1: 10, 2: 14, 4: 23, 8: 24}.items()
+    }
+    solve = {
+        version: {"correct": correct, "of": 16, "prompt_tokens": 1200, "completion_tokens": written}
+        for version, correct, written in (("v1", 3, 48), ("v2", 16, 1200))
+    }
+    Path("out").mkdir(exist_ok=True)
+    Path("out/results.json").write_text(json.dumps({"route": route, "solve": solve}))
     Path("answers.yaml").write_text(
         yaml.safe_dump(
             {

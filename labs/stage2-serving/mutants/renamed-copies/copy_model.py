@@ -4,14 +4,19 @@ import json
 import shutil
 from pathlib import Path
 
-import torch
-from gguf_header import FOLDER
-from transformers import AutoModelForCausalLM
+from gguf_header import CONFIG, FOLDER
+from safetensors.torch import load_file, save_file
 
 OUT = Path("out")
 
-shutil.copytree(FOLDER, OUT / "int8", dirs_exist_ok=True)
-AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float16).save_pretrained(OUT / "int4")
+for name in ("int8", "int4"):
+    shutil.copytree(FOLDER, OUT / name, dirs_exist_ok=True)
+for file in (OUT / "int4").glob("*.safetensors"):
+    tensors = load_file(file)
+    file.unlink()  # in a cache the copied file may be read-only
+    save_file({name: tensor.half() for name, tensor in tensors.items()}, file, metadata={"format": "pt"})
+(OUT / "int4" / "config.json").unlink()
+(OUT / "int4" / "config.json").write_text(json.dumps({**CONFIG, "dtype": "float16"}))
 sizes = {name: sum(file.stat().st_size for file in (OUT / name).glob("*.safetensors")) for name in ("int8", "int4")}
 table = {
     "original": {"bytes": sizes["int8"], "perplexity": 2.2, "right": 79, "asked": 80, "tokens_per_second": 100.0},
