@@ -1,0 +1,1 @@
+"""The many-user side: JupyterHub with a spawner over sessions (the portal), and the board as one of its services."""
