@@ -21,6 +21,7 @@ from labctl.labs.source import Loc
 from labctl.labs.spec import Dependency, GpuNeed, Healthcheck, Id, Profile, Service
 from labctl.labs.templates import BadTemplate, render
 from labctl.names import secret, session_id
+from labctl.notebook import Notebook
 
 ProfileName = Literal["cpu", "gpu"]
 MODELS_IN_CONTAINERS = "/models"
@@ -148,6 +149,7 @@ class Plan(Model):
     models: list[ModelStep]
     services: list[ServicePlan]
     criteria: list[CriterionPlan]
+    notebook: Notebook | None = None
 
     def service(self, name: str) -> ServicePlan | None:
         """The service with this name, or None."""

@@ -25,6 +25,7 @@ from labctl.sessions.up import UpRequest, up
 from labctl.store.records import Session, iso
 
 if TYPE_CHECKING:
+    from labctl.notebook import Notebook
     from labctl.progress import Progress
     from labctl.sessions.view import SessionView
 
@@ -97,6 +98,24 @@ def claim(ctx: Context, cohort: Cohort, seat: Seat) -> Session | None:
         return None
     session = ctx.store.claim(cohort.name, seat.lab, SPARE, seat.person.id)
     return session and ctx.store.put(replace(session, expires_at=ctx.now() + timedelta(seconds=_ttl_s(ctx, cohort))))
+
+
+def open_seat(ctx: Context, cohort: Cohort, seat: Seat, notebook: Notebook, progress: Progress) -> SessionView:
+    """One learner's session with JupyterLab for a portal: the one that there is, a reserved one, or a new one.
+
+    Raises what `up` raises.
+    """
+    claimed = claim(ctx, cohort, seat)
+    seat = replace(seat, session=claimed.id) if claimed else seat
+    before = ctx.store.session(seat.session)
+    profile = before.profile if before and before.live else cohort.profile
+    return up(ctx, replace(_request(ctx, cohort, seat, profile), notebook=notebook), progress)
+
+
+def has_spare(ctx: Context, cohort: Cohort, lab: str) -> bool:
+    """Whether a reserved session of the lab waits for somebody."""
+    free = [each for each in of_cohort(ctx, cohort) if each.learner.startswith(SPARE) and not each.claimed_by]
+    return any(session.lab == lab for session in free)
 
 
 def spares(ctx: Context, cohort: Cohort) -> list[Seat]:

@@ -95,14 +95,14 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(head)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return out.getvalue()
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """`text` behind an apostrophe where a spreadsheet would carry it out.
 
-    >>> _harmless("=1+1"), _harmless("Ada"), _harmless("-0.5")
+    >>> harmless("=1+1"), harmless("Ada"), harmless("-0.5")
     ("'=1+1", 'Ada', '-0.5')
     """
     return f"'{text}" if _FORMULA.match(text) and not re.fullmatch(r"-?[\d.]+", text) else text

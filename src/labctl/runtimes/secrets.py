@@ -19,10 +19,11 @@ _FILE = "secrets.json"
 
 def ensure(root: Path, plan: Plan, *more: str) -> Mapping[str, str]:
     """By name, the secrets that `plan` and `more` name: those there are, the missing ones made. `root` is the session's folder."""
-    known = {name: str(value) for name, value in read_json(root / _FILE).items()}
+    before = read(root)
+    known = {**before, **(plan.notebook.secrets if plan.notebook else {})}
     missing = {*_named(plan), *more} - known.keys()
-    if missing:
-        known |= {name: random.token_urlsafe(24) for name in sorted(missing)}
+    known |= {name: random.token_urlsafe(24) for name in sorted(missing)}
+    if known != before:
         write_atomically(root / _FILE, json.dumps(known))
     return known
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import LabctlError, NotFoundError
+from labctl.sessions import notebooks
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.collected import Collected
 from labctl.sessions.context import Context
@@ -74,6 +75,7 @@ def _end(ctx: Context, session: Session, progress: Progress) -> Session:
 
     ctx.store.set_state(session, SessionState.STOPPING)
     ctx.runtime(session.runtime).down(session.handle or {"session": session.id}, progress)
+    notebooks.forget(ctx.settings.home, session.id)
     ended = ctx.store.put(replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail=""))
     with ctx.store.allocating() as table:
         table.release(session.id, ctx.now(), "ended")

@@ -16,6 +16,7 @@ from labctl.images.names import builtin_folder as images_folder
 from labctl.labs import catalog
 from labctl.labs.digest import fingerprint, folder_digest
 from labctl.names import session_id
+from labctl.sessions import notebooks
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.place import check_place
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from labctl.gpus.inventory import Allocation
     from labctl.gpus.need import Need
     from labctl.labs.lab import Lab
+    from labctl.notebook import Notebook
     from labctl.plan import Plan, ProfileName
     from labctl.progress import Progress
     from labctl.runtimes.base import Runtime
@@ -58,6 +60,8 @@ class UpRequest:
     """Stand in line for a GPU instead of being refused."""
     priority: int = 0
     """Before those with a smaller one in that line; for the operator only."""
+    notebook: Notebook | None = None
+    """JupyterLab for a portal; a session that has one keeps it."""
     gpu_need: Callable[[Need], Need] = lambda asked: asked
     """What is asked of GPUs, in the place of what the lab asks: a cohort may share them otherwise."""
 
@@ -94,6 +98,7 @@ def up(
     session = request.session(folder.name)
     with session_lock(ctx.settings.home, session, waiting=waiting):
         touch(ctx.settings.home, session, ctx.now())
+        request = replace(request, notebook=request.notebook or notebooks.kept(ctx.settings.home, session))
         nothing = _nothing_to_do(ctx, request, session, folder)
         if nothing:
             return nothing
@@ -127,6 +132,8 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     )
     if request.no_gpu:
         made = made.without_gpus()
+    if request.notebook:
+        made = made.model_copy(update={"notebook": request.notebook})
     held = [gpu.uuid for gpu in allocation.gpus] if allocation else []
     mark = _fingerprint(ctx.settings, folder, runtime.name, _size_mark(profile, held, request), workspace)
     return Prepared(runtime=runtime, plan=made, workspace=workspace, fingerprint=mark, before=before)
@@ -184,6 +191,8 @@ def _record(ctx: Context, request: UpRequest, prepared: Prepared, progress: Prog
     """The session on record as STARTING, and whether its workspace was made."""
     plan, runtime, before = prepared.plan, prepared.runtime, prepared.before
     made = workspaces.create(Path(plan.lab_path), prepared.workspace, plan.session)
+    if plan.notebook:
+        notebooks.keep(ctx.settings.home, plan.session, plan.notebook)
     if made and before and before.live and before.handle:  # what still runs stands in a folder that is gone
         runtime.down(before.handle, progress)
     return ctx.store.put(_session(ctx, request, prepared)), made
@@ -290,8 +299,9 @@ def _size(
 
 
 def _size_mark(profile: str, gpus: list[str], request: UpRequest) -> str:
-    """The size that runs, and on which GPUs: services on a GPU that was exchanged must start again."""
-    return " ".join([f"{profile} without GPUs" if request.no_gpu else profile, *sorted(gpus)])
+    """The size that runs, on which GPUs (services on one that was exchanged must start again), and with which notebook."""
+    notebook = [request.notebook.mark] if request.notebook else []
+    return " ".join([f"{profile} without GPUs" if request.no_gpu else profile, *sorted(gpus), *notebook])
 
 
 def _fingerprint(settings: Settings, folder: Path, runtime: str, size: str, workspace: Path) -> str:

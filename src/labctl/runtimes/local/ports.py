@@ -44,6 +44,11 @@ def keep(
     return {name: kept[name] for name in wanted}
 
 
+def of(folder: SessionFolder) -> dict[PortName, int]:
+    """The ports that are kept for the session."""
+    return _read(folder.ports)
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

@@ -16,7 +16,7 @@ from labctl.runtimes.cache import disk_trouble
 from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.gpus import borrowed, visible, without
-from labctl.runtimes.local import environment, handles, life, logs, ports, shell, state
+from labctl.runtimes.local import environment, handles, life, logs, notebook, ports, shell, state
 from labctl.runtimes.local.census import Census
 from labctl.runtimes.local.life import JOB
 from labctl.runtimes.local.supervisor import Supervisor
@@ -58,7 +58,10 @@ class LocalRuntime:
         with disk_trouble(self._home):
             numbers = ports.keep(
                 folder,
-                [(name, port) for name, service in lab.spec.services.items() for port in service.ports],
+                [
+                    *((name, port) for name, service in lab.spec.services.items() for port in service.ports),
+                    notebook.PORT,
+                ],
                 life.port_holder(folder),
             )
         return Layout(
@@ -79,14 +82,16 @@ class LocalRuntime:
     def preflight(self, plan: Plan) -> list[Problem]:
         from labctl.runtimes.local.preflight import problems
 
-        found = Supervisor(self._folder(plan.session)).processes() or {}
+        folder = self._folder(plan.session)
+        found = Supervisor(folder).processes() or {}
         is_running = any(process.is_alive for process in found.values())
-        return list(problems(plan, self._home, is_running=is_running))
+        return list(problems(notebook.added(plan, folder), self._home, is_running=is_running))
 
     def changes(self, plan: Plan) -> list[str]:
         from labctl.runtimes.local.changes import changes
 
-        return changes(plan, self._folder(plan.session), self._census)
+        folder = self._folder(plan.session)
+        return changes(notebook.added(plan, folder), folder, self._census)
 
     def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
         from labctl.runtimes.local.up import up
@@ -95,7 +100,7 @@ class LocalRuntime:
         with disk_trouble(self._home):
             folder.create()
             with folder.lock(lambda: progress(_waiting(plan.session))):
-                return up(plan, folder, progress, expires_at=expires_at)
+                return up(notebook.added(plan, folder), folder, progress, expires_at=expires_at)
 
     def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
         folder = self._folder(handle["session"])

@@ -10,7 +10,7 @@ from labctl.runtimes import handles as kept
 from labctl.runtimes import secrets
 from labctl.runtimes.base import Handle, Started
 from labctl.runtimes.folder import SessionFolder
-from labctl.runtimes.local import handles, life
+from labctl.runtimes.local import handles, life, notebook
 from labctl.runtimes.local.prepare import prepare
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def up(plan: Plan, folder: SessionFolder, progress: Progress, *, expires_at: str
     secrets.ensure(folder.root, plan)
     handle = handles.make(plan, folder)
     kept.write(plan, handle, folder, expires_at)
+    notebook.write(plan, folder)
     made = prepare(plan, folder.home, progress)
     changed = life.bring_up(plan, handle, folder, progress)
     return Started(handle=handle, changed=tuple(dict.fromkeys([*made, *changed])))

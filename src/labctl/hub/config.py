@@ -1,0 +1,158 @@
+"""The Hub's configuration, as a file that can be read, kept and run without labctl. Pure."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.hub.folder import HubFolder
+from labctl.store.url import engine_url
+
+TEMPLATES = Path(__file__).with_name("templates")
+BOARD = "board"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """What is served: `file` is the cohort's, `url` the public address, `proxy` the path of configurable-http-proxy."""
+
+    folder: HubFolder
+    file: Path
+    host: str
+    port: int
+    proxy: str
+    ports: dict[str, int]
+    instructors: Sequence[str] = ()
+    database_url: str | None = None
+    more: Path | None = None
+    """Configuration of one's own, read last."""
+    board: bool = True
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def configuration(portal: Portal) -> str:
+    """jupyterhub_config.py."""
+    parts = [_HEAD, _places(portal), _sessions(portal), _people(portal)]
+    parts += [_board(portal) if portal.board else _WITHOUT_BOARD]
+    parts += [_more(portal.more)] if portal.more else []
+    return "\n".join(parts)
+
+
+_HEAD = '''\
+"""JupyterHub for one cohort. Written by `labctl hub serve`, anew each time: put what is yours into a file for --config."""
+
+import os
+
+c = get_config()  # noqa: F821
+'''
+
+
+_WITHOUT_BOARD = """\
+c.JupyterHub.default_url = "/hub/home"
+"""
+
+
+def _places(portal: Portal) -> str:
+    database = engine_url(portal.database_url) if portal.database_url else f"sqlite:///{portal.folder.database}"
+    root = portal.folder.root
+    orphans = [sys.executable, "-m", "labctl.hub.orphans"]
+    return f"""\
+# Where it listens, and what lies behind: the Hub and the proxy's own interface are for this host only.
+c.JupyterHub.bind_url = {portal.url!r}
+c.JupyterHub.hub_ip = "127.0.0.1"
+c.JupyterHub.hub_port = {portal.ports["hub"]}
+c.JupyterHub.db_url = {database!r}
+c.JupyterHub.cookie_secret_file = {str(root / "cookie_secret")!r}
+c.JupyterHub.template_paths = [{str(TEMPLATES)!r}]
+
+# The proxy ends with the Hub, also when the Hub is killed; learners' sessions do not.
+c.ConfigurableHTTPProxy.command = {[*orphans, portal.proxy]!r}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{portal.ports["proxy"]}"
+c.ConfigurableHTTPProxy.pid_file = {str(root / "proxy.pid")!r}
+c.JupyterHub.cleanup_servers = False
+c.JupyterHub.cleanup_proxy = True
+"""
+
+
+def _sessions(portal: Portal) -> str:
+    return f"""\
+# A learner's lab is a named server, and a named server a session of labctl.
+c.JupyterHub.spawner_class = "labctl.hub.spawner.LabctlSpawner"
+c.JupyterHub.allow_named_servers = True
+c.LabctlSpawner.cohort = {str(portal.file)!r}
+c.Spawner.start_timeout = 1800  # the first of a class waits for images and environments
+c.Spawner.http_timeout = 60
+c.Spawner.default_url = "/lab"
+c.Spawner.poll_interval = 10
+c.JupyterHub.concurrent_spawn_limit = 64  # labctl itself starts so many at a time as the host can
+c.JupyterHub.shutdown_on_logout = False
+"""
+
+
+def _people(portal: Portal) -> str:
+    handler = {"folder": str(portal.folder.root), "cohort": portal.folder.cohort}
+    return f"""\
+# Who comes in: whoever has an invite link (`labctl hub invite`), and whoever another authenticator lets in, if you choose
+# one in a file for --config. Only who is on the cohort's list can start anything.
+from labctl.hub.authenticator import InviteHandler
+
+c.JupyterHub.authenticator_class = "labctl.hub.authenticator.InviteAuthenticator"
+c.JupyterHub.extra_handlers = [("/invite", InviteHandler, {handler!r})]
+c.Authenticator.allow_all = True
+c.Authenticator.delete_invalid_users = False
+
+# What they may do: learners what is their own; instructors whatever concerns the cohort.
+c.JupyterHub.load_groups = {{"instructor": {{"users": {sorted(portal.instructors)!r}}}}}
+c.JupyterHub.load_roles = [
+    {{"name": "user", "scopes": ["self"{_to_board(portal)}]}},
+    {{
+        "name": "instructor",
+        "groups": ["instructor"],
+        "scopes": ["self", "admin-ui", "admin:users", "admin:servers", "access:servers", "list:users", "read:hub"{_to_board(portal)}],
+    }},
+]
+"""
+
+
+def _to_board(portal: Portal) -> str:
+    return ', "access:services!service=board"' if portal.board else ""
+
+
+def _board(portal: Portal) -> str:
+    command = [sys.executable, "-m", "labctl.hub.orphans", sys.executable, "-m", "labctl.hub.board"]
+    return f"""\
+# The board: everybody's progress for instructors, one's own for learners. It is where people arrive.
+c.JupyterHub.services = [
+    {{
+        "name": "board",
+        "url": "http://127.0.0.1:{portal.ports["board"]}",
+        "command": {command!r},
+        "environment": {{
+            **{{name: value for name, value in os.environ.items() if name.startswith("LABCTL_")}},
+            "LABCTL_HUB_COHORT": {str(portal.file)!r},
+        }},
+        "oauth_no_confirm": True,
+    }}
+]
+c.JupyterHub.load_roles.append(
+    {{
+        "name": "board",
+        "services": ["board"],
+        "scopes": ["list:users", "read:users:name", "read:users:groups", "read:servers", "read:roles:users"],
+    }}
+)
+c.JupyterHub.default_url = "/services/board/"
+"""
+
+
+def _more(file: Path) -> str:
+    return f"""\
+# What is yours.
+load_subconfig({str(file)!r})  # noqa: F821
+"""

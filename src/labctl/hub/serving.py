@@ -1,0 +1,85 @@
+"""Become a Hub: look whether everything is there, write its configuration, and replace this process by JupyterHub."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from labctl.disk import write_atomically
+from labctl.errors import PreflightError, UsageError
+from labctl.hub.config import Portal, configuration
+from labctl.hub.folder import HubFolder
+
+PROXY = "configurable-http-proxy"
+
+
+def check_installed() -> None:
+    """Raises PreflightError when JupyterHub is not there."""
+    if importlib.util.find_spec("jupyterhub") is None:
+        raise PreflightError("JupyterHub is not installed", "`pip install 'labctl[hub]'`")
+
+
+def proxy_path(environ: Mapping[str, str]) -> str:
+    """The proxy's program: LABCTL_HUB_PROXY, else what is on PATH. Raises PreflightError when there is none."""
+    chosen = environ.get("LABCTL_HUB_PROXY")
+    found = shutil.which(chosen or PROXY)
+    if found:
+        return found
+    if chosen:
+        raise PreflightError(f"LABCTL_HUB_PROXY is {chosen!r}, which is no program", f"give the path of {PROXY}")
+    raise PreflightError(
+        f"{PROXY}, which JupyterHub needs, is not on PATH",
+        f"`npm install -g {PROXY}` (with Debian's nodejs and npm), or set LABCTL_HUB_PROXY to where it is",
+    )
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises PreflightError when nobody can listen there."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise PreflightError(f"{host}:{port} cannot be listened on: {why}", "choose another: --port, --host") from error
+
+
+def check_more(file: Path | None) -> Path | None:
+    """The file of one's own configuration. Raises UsageError where there is none."""
+    if file is not None and not file.is_file():
+        raise UsageError(f"--config: there is no file {file}", "give a file of JupyterHub configuration")
+    return file.resolve() if file else None
+
+
+def lock(folder: HubFolder) -> None:
+    """Be the only Hub of the cohort, from now on until this process, whatever it becomes, ends. Raises PreflightError."""
+    folder.create()
+    descriptor = os.open(folder.root / "serving.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PreflightError(f"{folder.cohort} is being served already", "end that `labctl hub serve` first") from None
+    os.set_inheritable(descriptor, True)
+
+
+def write(portal: Portal) -> Path:
+    """Write the configuration and where it is served."""
+    write_atomically(portal.folder.config, configuration(portal))
+    write_atomically(portal.folder.address, json.dumps({"url": portal.url}))
+    return portal.folder.config
+
+
+def become(portal: Portal, config: Path) -> NoReturn:
+    """JupyterHub takes the place of this process: signals reach it, and its exit code is ours."""
+    os.chdir(portal.folder.root)
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterhub", "--config", str(config)])  # noqa: S606

@@ -1,0 +1,135 @@
+"""JupyterHub's named servers as labctl's sessions: start is `up`, stop is `down`, and what runs already is taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from jupyterhub.spawner import Spawner, SpawnException
+from traitlets import Unicode
+
+from labctl.errors import LabctlError, NotFoundError
+from labctl.hub.desk import Desk
+from labctl.hub.quotas import Refused
+from labctl.notebook import notebook
+from labctl.progress import Step
+from labctl.sessions.context import here
+
+T = TypeVar("T")
+SECRETS = frozenset({"JUPYTERHUB_API_TOKEN"})
+_DEPRECATED = "JPY_API_TOKEN"
+_STARTS, _LOOKS = 8, 16
+"""Threads for starting and ending sessions, and for looking whether they run: nobody's long start holds up a look."""
+
+
+class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
+    """One server of one user. What takes time is done in threads, never on the Hub's loop."""
+
+    cohort = Unicode(help="The cohort file.").tag(config=True)
+    session = ""
+    """The id of the session; empty as long as there is none."""
+
+    _starts: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_STARTS, "labctl-start")
+    _looks: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_LOOKS, "labctl-look")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._steps: list[dict[str, Any]] = []
+        self._done = 0
+        self._stepped = asyncio.Event()
+
+    async def start(self) -> str:
+        """Where the server listens. What keeps it from starting is shown to the learner in words."""
+        self._steps, self._done, self._stepped = [], 0, asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(step: Step) -> None:
+            loop.call_soon_threadsafe(self._tell, step)
+
+        wanted = notebook(self._notebook_environment(), SECRETS)
+        user, server = self.user.name, self.name
+        try:
+            opened = await self._in(self._starts, lambda: self._desk.open(user, server, wanted, tell))
+        except LabctlError as error:
+            raise SpawnException(_words(error), reason=type(error).__name__) from error
+        self.session = opened.session
+        return opened.url
+
+    async def poll(self) -> int | None:
+        """None while the session and its JupyterLab run, else 0."""
+        session = self.session
+        if not session:
+            return 0
+        try:
+            running = await self._in(self._looks, lambda: self._desk.is_running(session))
+        except LabctlError as error:  # an engine that does not answer says nothing about the session
+            self.log.warning("%s cannot be looked at: %s", session, error.what)
+            return None
+        return None if running else 0
+
+    async def stop(self, now: bool = False) -> None:
+        """End the session with its services; the learner's files stay."""
+        session = self.session
+        if session:
+            await self._in(self._starts, lambda: self._desk.close(session))
+
+    async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
+        """What `up` is doing, as it does it, from the beginning for whoever comes later."""
+        sent = 0
+        while True:
+            if sent < len(self._steps):
+                yield self._steps[sent]
+                sent += 1
+            else:
+                self._stepped.clear()
+                await self._stepped.wait()
+
+    def get_state(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().get_state()
+        return {**state, "session": self.session} if self.session else state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(state)
+        self.session = str(state.get("session", ""))
+
+    def clear_state(self) -> None:
+        super().clear_state()
+        self.session = ""
+
+    @property
+    def _desk(self) -> Desk:
+        return desk(self.cohort)
+
+    def _tell(self, step: Step) -> None:
+        """One more line on the page. How much is left nobody knows: each thing done takes a fifth of what is."""
+        if step.state == "progress" and step.detail.startswith("+ "):
+            return  # each of a hundred packages
+        self._done += step.state in ("done", "unchanged")
+        words = f"{step.name}: {step.detail or step.state}"
+        self._steps.append({"progress": round(95 - 90 * 0.8**self._done), "message": words})
+        self._stepped.set()
+
+    def _notebook_environment(self) -> dict[str, str]:
+        """What JupyterLab must know of the Hub; nothing of the Hub's own environment."""
+        env = {name: str(value) for name, value in self.get_env().items() if value is not None}
+        return {name: value for name, value in env.items() if name.startswith("JUPYTERHUB_") and name != _DEPRECATED}
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+
+@cache
+def desk(cohort: str) -> Desk:
+    """The one desk of this Hub, whose spawners share what they know of each other."""
+    return Desk(here(), Path(cohort))
+
+
+def _words(error: LabctlError) -> str:
+    """For the learner: hints are theirs where the cohort refuses, else they are for whoever runs labctl."""
+    first = error.what.partition("\n")[0]
+    is_theirs = isinstance(error, Refused | NotFoundError)
+    return f"{first}; {error.hint if is_theirs else 'try again, and tell your instructor if it stays so'}."
