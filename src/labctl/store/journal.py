@@ -83,13 +83,19 @@ class Journal:
         rows = self._read(_LAST, {"cohort": cohort, "learner": learner, "action": action})
         return entry_of(rows[0]) if rows else None
 
-    def send(self, message: Message) -> Message:
-        """Keep a message for its learner."""
+    def keyed(self, entry: Entry) -> Entry | None:
+        """What its actor has begun with its key before; None without a key."""
+        values = {"cohort": entry.cohort, "actor": entry.actor, "key": entry.key}
+        rows = self._read(_KEYED, values) if entry.key is not None else ()
+        return entry_of(rows[0]) if rows else None
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Keep messages for their learners, all or none. Those of an entry of the log whose are kept already, are kept."""
         with self._write() as (connection, schema):
-            table = schema.messages
-            made = table.insert().values(**_row(message), version=schema.tick(connection))
-            id = connection.execute(made.returning(table.c.id)).scalar_one()
-        return replace(message, id=id)
+            version = schema.tick(connection)
+            for message in messages:
+                made = schema.inserting(connection, schema.messages).values(**_row(message), version=version)
+                connection.execute(made.on_conflict_do_nothing(index_elements=["entry", "learner"]))
 
     def messages(self, cohort: str, learner: str, *, unread: bool = False, limit: int = 50) -> list[Message]:
         """A learner's messages, newest first."""

@@ -173,13 +173,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What an instructor has written to one learner; `read_at` is when they have put it away."""
+    """What an instructor has written to one learner; `read_at` is when they have put it away, `entry` the log's about it."""
 
     at: datetime
     cohort: str
     learner: str
     sender: str
     text: str
+    entry: int | None = None
     read_at: datetime | None = None
     id: int = 0
 

@@ -131,8 +131,10 @@ messages = sa.Table(
     sa.Column("learner", sa.Text, nullable=False, index=True),
     sa.Column("sender", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("entry", sa.Integer),
     sa.Column("read_at", sa.Text),
     sa.Column("version", sa.Integer, nullable=False, index=True),
+    sa.UniqueConstraint("entry", "learner", name="uq_messages_entry"),
 )
 
 deliveries = sa.Table(

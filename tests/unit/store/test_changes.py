@@ -31,7 +31,7 @@ def test_only_what_changed_since_is_told(store: Store) -> None:
     store.add_report(report(4))
     store.add_report(report(10))
     store.journal.begin(entry())
-    store.journal.send(message())
+    store.journal.send([message()])
     second = store.changes("autumn", first.version)
     assert [(each.id, each.state) for each in second.sessions] == [("b", SessionState.FAILED)]
     assert [each.score for each in second.attempts["lab--ada"]] == [4, 10]

@@ -75,11 +75,18 @@ def test_the_log_is_read_newest_first_page_by_page_and_of_one_learner(store: Sto
 
 
 def test_messages_are_one_learners_and_read_once(store: Store) -> None:
-    sent = store.journal.send(message("<script>"))
-    store.journal.send(message(learner="bob"))
-    assert store.journal.messages("autumn", "ada") == [sent]
+    store.journal.send([message("<script>"), message(learner="bob")])
+    (sent,) = store.journal.messages("autumn", "ada")
+    assert replace(sent, id=0) == message("<script>")
     assert not store.journal.mark_read("autumn", "bob", sent.id, NOON)
     assert store.journal.mark_read("autumn", "ada", sent.id, NOON)
     assert store.journal.mark_read("autumn", "ada", sent.id, NOON + timedelta(days=1))
     assert [each.read_at for each in store.journal.messages("autumn", "ada")] == [NOON]
     assert store.journal.messages("autumn", "ada", unread=True) == []
+
+
+def test_the_messages_of_one_entry_are_kept_once_however_often_they_are_sent(store: Store) -> None:
+    both = [replace(message(learner=learner), entry=7) for learner in ("ada", "bob")]
+    store.journal.send(both[:1])
+    store.journal.send(both)
+    assert [len(store.journal.messages("autumn", learner)) for learner in ("ada", "bob")] == [1, 1]
