@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
+from labctl import settings
 from labctl.settings import Settings
 from labctl.store.store import Store
 
@@ -33,3 +35,24 @@ class Context:
     def is_here(self, place: str) -> bool:
         """Whether something was recorded from this place; what says nothing is older than places are."""
         return place in ("", self.place)
+
+
+def here() -> Context:
+    """A context on this machine's settings, store, runtimes and clock."""
+    from labctl.runtimes.table import names
+
+    chosen = settings.load()
+
+    @cache
+    def runtime(name: str) -> Runtime:
+        from labctl.runtimes.table import get
+
+        return get(name, chosen)
+
+    return Context(
+        settings=chosen,
+        store=Store(chosen),
+        runtime=runtime,
+        runtimes=names(),
+        now=lambda: datetime.now(UTC),
+    )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+import hmac
+import math
+from typing import Annotated
+
+from fastapi import Depends, Form, HTTPException, Request
 
 from labctl.errors import LabctlError
 from labctl.hub.board.base import board_of
+from labctl.hub.board.guard import Pace, form_token
 from labctl.hub.board.viewer import Viewer
 
 
@@ -22,7 +27,23 @@ async def page_viewer(request: Request) -> Viewer:
     viewer = await board_of(request).login.of_page(request)
     if viewer is None:
         raise LoginWanted("nobody is logged in", "log in")
+    check_pace(board_of(request).pages, viewer)
     return viewer
+
+
+async def form_viewer(request: Request, csrf: Annotated[str, Form()] = "") -> Viewer:
+    """Whoever sends a form of ours, made for them. Raises LoginWanted, Forbidden for a form that another site has made."""
+    viewer = await page_viewer(request)
+    if not hmac.compare_digest(csrf.encode(), form_token(board_of(request).secret, viewer.name).encode()):
+        raise Forbidden("this form is not from this page, or too old", "go back, load the page again, and send it then")
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise Forbidden("this form comes from another site", "use the buttons of the board")
+    check_pace(board_of(request).forms, viewer)
+    return viewer
+
+
+PageViewer = Annotated[Viewer, Depends(page_viewer)]
+FormViewer = Annotated[Viewer, Depends(form_viewer)]
 
 
 async def api_viewer(request: Request) -> Viewer:
@@ -46,3 +67,10 @@ def check_may_see(viewer: Viewer, learner: str) -> None:
     """Raises Forbidden where it is another learner's; whether there is such a learner is not told."""
     if not viewer.may_see(learner):
         raise Forbidden("this is somebody else's", "your own labs are on the first page")
+
+
+def check_pace(pace: Pace, viewer: Viewer) -> None:
+    """Raises HTTPException 429, with when to ask again, for who asks too often."""
+    wait_s = pace.wait_s(viewer.name)
+    if wait_s:
+        raise HTTPException(429, headers={"Retry-After": str(math.ceil(wait_s))})

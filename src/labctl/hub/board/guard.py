@@ -89,6 +89,16 @@ def form_token(secret: bytes, session: str) -> str:
     return hmac.new(secret, b"form:" + session.encode(), hashlib.sha256).hexdigest()
 
 
+def inside(prefix: str, back: str) -> str:
+    """`back` where it is a path below `prefix`, else `prefix`: nobody is sent elsewhere by a link.
+
+    >>> inside("/b/", "/b/class?lab=x"), inside("/b/", "//evil.example"), inside("/", "/\\\\evil.example")
+    ('/b/class?lab=x', '/b/', '/')
+    """
+    safe = back.startswith(prefix) and not back.startswith("//") and "\\" not in back and back.isprintable()
+    return back if safe else prefix
+
+
 def _length(scope: Scope) -> int:
     said = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
     return int(said) if said.isdigit() else 0

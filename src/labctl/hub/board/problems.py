@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from labctl.errors import EngineError, LabctlError, LabFileError, NotFoundError, PreflightError, UsageError
 from labctl.hub.board.access import Forbidden, LoginWanted
+from labctl.hub.board.actions import TooOften
 from labctl.hub.board.base import board_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 STATUS: tuple[tuple[type[LabctlError], int, str], ...] = (
     (LoginWanted, 401, "login_wanted"),
     (Forbidden, 403, "forbidden"),
+    (TooOften, 429, "too_often"),
     (NotFoundError, 404, "not_found"),
     (UsageError, 422, "wrong_request"),
     (PreflightError, 409, "refused"),
@@ -40,7 +43,10 @@ def install(app: FastAPI, page: Page) -> None:
         status, code = status_of(error)
         if isinstance(error, LoginWanted) and not _is_api(request):
             return _to_login(request)
-        return _answer(request, page, status, code, error.what, error.hint)
+        answer = _answer(request, page, status, code, error.what, error.hint)
+        if isinstance(error, TooOften):
+            answer.headers["Retry-After"] = str(math.ceil(error.wait_s))
+        return answer
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
