@@ -38,6 +38,10 @@ _GPUS = "SELECT * FROM allocations WHERE released_at IS NULL AND purpose = 'sess
 _PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score"
 _BODY = "SELECT body FROM reports WHERE id = :id"
 _SCORES = "SELECT id, session, score, max_score, outcome, COALESCE(as_of, started_at) AS at FROM reports ORDER BY id"
+_SCORES_OF = (
+    "SELECT id, session, score, max_score, outcome, COALESCE(as_of, started_at) AS at FROM reports"
+    " WHERE session = :session ORDER BY id"
+)
 _REPORTS = "SELECT body FROM reports WHERE session = :session ORDER BY id DESC LIMIT :limit"
 
 
@@ -85,6 +89,10 @@ class Store:
     def attempts(self) -> dict[str, list[Attempt]]:
         """Every verification there was, by session, oldest first."""
         return {session: list(found) for session, found in changes.attempts_of(self._read(_SCORES, {})).items()}
+
+    def attempts_of(self, session: str) -> list[Attempt]:
+        """Every verification of one session, oldest first."""
+        return list(changes.attempts_of(self._read(_SCORES_OF, {"session": session})).get(session, ()))
 
     def reports(self, session: str, *, limit: int = 20) -> list[dict[str, Any]]:
         """The latest reports of a session as JSON values, newest first."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.errors import LabctlError, NotFoundError, UsageError
+from labctl.errors import LabctlError, NotFoundError, PreflightError, UsageError
 from labctl.hub.board.access import Forbidden
 from labctl.hub.board.actions import Actions, TooOften
 from labctl.hub.board.deeds import DEEDS
@@ -65,9 +65,9 @@ def test_asking_again_with_the_same_key_does_it_once(room: Room, actions: Action
         asked = list(pool.map(lambda _: actions.ask(EVE, "extend", "ada", LAB, {"more_s": 60}, "k1"), range(4)))
     assert len({each.id for each in asked}) == 1
     assert len(room.ctx.store.journal.entries("autumn")) == 1
-    with pytest.raises(UsageError, match="was used for something else"):
+    with pytest.raises(PreflightError, match="was used for something else"):
         actions.ask(EVE, "extend", "ada", LAB, {"more_s": 120}, "k1")
-    with pytest.raises(UsageError, match="was used for something else"):
+    with pytest.raises(PreflightError, match="was used for something else"):
         actions.ask(EVE, "end", "ada", LAB, key="k1")
 
 

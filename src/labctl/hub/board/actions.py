@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from labctl.cohorts.seat import Seat
-from labctl.errors import LabctlError, UsageError
+from labctl.errors import LabctlError, PreflightError, UsageError
 from labctl.hub.board.access import check_instructor, check_may_see
 from labctl.hub.board.deeds import DEEDS, Deed
 from labctl.hub.board.guard import Pace
@@ -61,7 +61,7 @@ class Actions:
         """The entry of the log: with an outcome when it is done, with none yet when workers do it.
 
         Asked again with the same `key`, it is what it was; asked while the same is being done to the same session, it is
-        that. No `learner` with `message` is everybody. Raises Forbidden, NotFoundError, UsageError, TooOften.
+        that. No `learner` with `message` is everybody. Raises Forbidden, NotFoundError, PreflightError, UsageError, TooOften.
         """
         deed = _deed(action)
         self._check_may(viewer, deed, learner)
@@ -141,13 +141,13 @@ class Actions:
         )
 
     def _again(self, wanted: Entry, values: Mapping[str, Any]) -> Entry | None:
-        """What was asked before with this key. Raises UsageError when that was something else."""
+        """What was asked before with this key. Raises PreflightError when that was something else."""
         found = self._room.ctx.store.journal.keyed(wanted)
         if found is None:
             return None
         same = (found.action, found.learner, found.lab) == (wanted.action, wanted.learner, wanted.lab)
         if not same or any(found.request.get(name) not in (None, _plain(value)) for name, value in values.items()):
-            raise UsageError(
+            raise PreflightError(
                 f"the key {wanted.key!r} was used for something else ({found.action})", "take a new key for each action"
             )
         return found

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 from labctl.hub.board import forms, pages, problems, streaming
+from labctl.hub.board.api import document
 from labctl.hub.board.base import Board
 from labctl.hub.board.guard import Guard
 from labctl.hub.board.render import page
@@ -28,6 +29,7 @@ def create_app(board: Board) -> FastAPI:
     app.include_router(board.login.routes(), prefix=prefix, include_in_schema=False)
     for part in (streaming, forms, pages):  # a path that is spelt out comes before one with names in it
         app.include_router(part.router, prefix=prefix)
+    document.install(app, board.prefix)
     app.mount(f"{board.prefix}static", StaticFiles(directory=STATIC), name="static")
     return app
 
