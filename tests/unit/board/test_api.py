@@ -111,8 +111,8 @@ def test_an_instructor_extends_ends_and_restarts(api: TestClient, room: Room) ->
 
 
 def test_messages_reach_their_learners_and_are_put_away(api: TestClient) -> None:
-    post(api, "learners/ada/messages", json={"text": "<script>alert(1)</script>"})
-    post(api, "messages", json={"text": "ten minutes"})
+    post(api, "learners/ada/send", json={"text": "<script>alert(1)</script>"})
+    post(api, "send", json={"text": "ten minutes"})
     letters = get(api, "learners/ada/messages?unread=true", "ada")
     assert [each["text"] for each in letters] == ["ten minutes", "<script>alert(1)</script>"]
     post(api, f"learners/ada/messages/{letters[0]['id']}/read", "ada", 204)
@@ -140,7 +140,7 @@ def operations() -> list[tuple[str, str]]:
 
 
 PUBLIC_TO_LEARNERS = {("get", "/api/v1/class"), ("get", "/api/v1/me"), ("get", "/api/v1/actions")}
-BODIES = {"extend": {"seconds": 60}, "messages": {"text": "hello"}}
+BODIES = {"extend": {"seconds": 60}, "send": {"text": "hello"}}
 
 
 def ask(api: TestClient, method: str, path: str, who: str | None, learner: str) -> Any:
@@ -152,7 +152,7 @@ def ask(api: TestClient, method: str, path: str, who: str | None, learner: str) 
 @pytest.fixture
 def busy(api: TestClient, room: Room) -> TestClient:
     """A board on which something is to be seen of ada and nothing of bob."""
-    post(api, "learners/ada/messages", json={"text": "a secret of ada's"})
+    post(api, "learners/ada/send", json={"text": "a secret of ada's"})
     finished(api, post(api, f"{ADAS}/verify", code=202))
     return api
 
@@ -186,12 +186,18 @@ def test_whether_somebody_is_in_the_class_is_not_told_to_others(api: TestClient)
 
 
 def test_wrong_requests_are_answered_in_one_form(api: TestClient) -> None:
-    for path, code in (("learners/nobody", 404), ("learners?limit=0", 422), ("learners/ÄÖ", 422), ("no-such", 404)):
+    for path, code in (
+        ("learners/nobody", 404),
+        ("learners?limit=0", 422),
+        ("learners/ÄÖ", 422),
+        ("no-such", 404),
+        ("actions?learnr=ada", 422),
+    ):
         error = get(api, path, code=code)["error"]
         assert sorted(error) == ["code", "hint", "message"]
     for body in ({"seconds": "3600"}, {"seconds": 1}, {"seconds": True}, {}, {"seconds": 3600, "more": 1}):
         assert post(api, f"{ADAS}/extend", code=422, json=body)["error"]["code"] == "wrong_request"
-    assert post(api, "messages", code=422, json={"text": " \n"})["error"]["code"] == "wrong_request"
+    assert post(api, "send", code=422, json={"text": " \n"})["error"]["code"] == "wrong_request"
 
 
 def test_who_asks_too_often_is_told_when_to_come_back(api: TestClient, room: Room) -> None:

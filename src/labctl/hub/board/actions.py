@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from labctl.cohorts.seat import Seat
@@ -108,6 +109,10 @@ class Actions:
             os.close(self._alone)
             self._alone = None
 
+    def _now(self) -> datetime:
+        """As the log keeps it."""
+        return self._room.ctx.now().replace(microsecond=0)
+
     def _check_may(self, viewer: Viewer, deed: Deed, learner: str) -> None:
         if deed.own:
             check_may_see(viewer, learner)
@@ -129,7 +134,7 @@ class Actions:
                 f"1 to {MAX_KEY_CHARS} that can be printed, new ones for each action",
             )
         return Entry(
-            at=self._room.ctx.now(),
+            at=self._now(),
             actor=viewer.name,
             role="instructor" if viewer.instructor else "learner",
             action=action,
@@ -178,7 +183,7 @@ class Actions:
             log.exception("%s of %s", entry.action, entry.session or entry.learner)
             done = replace(entry, outcome="failed", words="something went wrong here", hint="it is in the board's log")
         try:
-            return self._room.ctx.store.journal.end(replace(done, ended_at=self._room.ctx.now()))
+            return self._room.ctx.store.journal.end(replace(done, ended_at=self._now()))
         finally:
             with self._changed:
                 self._open.pop(entry.id, None)

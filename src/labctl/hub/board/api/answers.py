@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from labctl.hub.board.deeds import MAX_MORE_S, MAX_TEXT_CHARS, MIN_MORE_S
 from labctl.outcomes import Outcome
@@ -166,11 +166,16 @@ class Listed(Answer, Generic[T]):
     next: str | None = Field(examples=[None])
 
 
+def _whole(value: Any) -> Any:
+    """7200.0 is a whole number in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class MoreTime(BaseModel):
     """How much later a session ends."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 7200}]})
-    seconds: Annotated[int, Field(ge=MIN_MORE_S, le=MAX_MORE_S, strict=True)]
+    seconds: Annotated[int, Field(ge=int(MIN_MORE_S), le=int(MAX_MORE_S), strict=True), BeforeValidator(_whole)]
 
 
 class Words(BaseModel):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request
+from fastapi.dependencies.models import Dependant
 
+from labctl.errors import UsageError
 from labctl.hub.board.access import api_viewer, check_instructor, check_may_see, check_pace
 from labctl.hub.board.actions import MAX_KEY_CHARS
 from labctl.hub.board.api import answers
@@ -43,10 +45,26 @@ Key = Annotated[
 
 
 async def viewer(request: Request) -> Viewer:
-    """Whoever the token is of, unless they ask too often."""
+    """Whoever the token is of, unless they ask too often, or for what there is not."""
     found = await api_viewer(request)
     check_pace(board_of(request).api, found)
+    check_query(request)
     return found
+
+
+def check_query(request: Request) -> None:
+    """Raises UsageError for a parameter that the path does not take: a typing error must not widen what is answered."""
+    known = set(_taken(request.scope["route"].dependant))
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        accepted = f"there are: {', '.join(sorted(known))}" if known else "there are none here"
+        raise UsageError(f"there is no parameter {unknown[0]!r}", accepted)
+
+
+def _taken(dependant: Dependant) -> Iterator[str]:
+    yield from (each.alias for each in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _taken(each)
 
 
 async def instructor(found: Annotated[Viewer, Depends(viewer)]) -> Viewer:

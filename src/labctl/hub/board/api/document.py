@@ -18,6 +18,7 @@ _DESCRIPTION = (
     "a line of the log to ask for. docs/board-api.md has the rest."
 )
 _ERRORS = {
+    400: "The body cannot be read.",
     401: "There is no token, or it is not valid here.",
     403: "It is somebody else's, or for instructors.",
     404: "There is no such thing.",

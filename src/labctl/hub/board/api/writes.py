@@ -55,7 +55,7 @@ def end(
     return _ask(board, viewer, response, "end", learner, lab, key=key)
 
 
-@router.post("/learners/{learner}/messages", tags=["actions"])
+@router.post("/learners/{learner}/send", tags=["actions"])
 def send(
     viewer: Instructor,
     board: TheBoard,
@@ -68,7 +68,7 @@ def send(
     return _ask(board, viewer, response, "message", learner, "", {"text": body.text}, key)
 
 
-@router.post("/messages", tags=["actions"])
+@router.post("/send", tags=["actions"])
 def send_all(
     viewer: Instructor, board: TheBoard, response: Response, body: answers.Words, key: Key = None
 ) -> answers.Action:
