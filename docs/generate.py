@@ -15,6 +15,7 @@ from labctl.checks.kinds import Check
 from labctl.cli.app import app
 from labctl.cohorts.spec import cohort_schema
 from labctl.errors import LabFileError
+from labctl.hub.board.api.document import openapi
 from labctl.labs import catalog, curriculum
 from labctl.labs.course_spec import Courses
 from labctl.labs.lab import Lab, load_folder
@@ -28,6 +29,7 @@ def main() -> int:
     pages = {
         "lab.schema.json": json.dumps(lab_schema(), indent=2, ensure_ascii=False) + "\n",
         "cohort.schema.json": json.dumps(cohort_schema(), indent=2, ensure_ascii=False) + "\n",
+        "openapi.json": json.dumps(openapi(), indent=2, ensure_ascii=False) + "\n",
         "lab-file.md": lab_file_page(),
         "cohort-file.md": cohort_file_page(),
         "checks.md": checks_page(),

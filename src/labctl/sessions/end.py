@@ -69,14 +69,15 @@ def gc(ctx: Context, progress: Progress, *, dry_run: bool = False) -> list[Colle
     return [*ended, *(each for each in reclaim(ctx, progress, dry_run=dry_run) if each.session not in named)]
 
 
-def _end(ctx: Context, session: Session, progress: Progress) -> Session:
+def _end(ctx: Context, session: Session, progress: Progress, why: str = "ended") -> Session:
     """The session, ended. The caller holds its lock."""
     from labctl.sessions.claims import lock_name
 
     ctx.store.set_state(session, SessionState.STOPPING)
     ctx.runtime(session.runtime).down(session.handle or {"session": session.id}, progress)
     notebooks.forget(ctx.settings.home, session.id)
-    ended = ctx.store.put(replace(session, state=SessionState.STOPPED, handle={}, gpus=(), fingerprint="", detail=""))
+    empty = replace(session, handle={}, gpus=(), fingerprint="", detail="")
+    ended = ctx.store.put(replace(empty, state=SessionState.STOPPED, why_ended=why))
     with ctx.store.allocating() as table:
         table.release(session.id, ctx.now(), "ended")
         for purpose in ("session", "job"):
@@ -99,7 +100,7 @@ def _end_if_due(ctx: Context, id: str, progress: Progress) -> None:
     with session_lock(ctx.settings.home, id):
         session = ctx.store.session(id)
         if session and _why_ended(ctx, session):
-            _end(ctx, session, progress)
+            _end(ctx, session, progress, "expired" if session.expired(ctx.now()) else "ended")
 
 
 def _why_ended(ctx: Context, session: Session) -> str:

@@ -34,15 +34,28 @@ def is_locked(home: Path, session: str) -> bool:
     return False
 
 
+def held_alone(home: Path, name: str) -> int | None:
+    """A descriptor that holds the lock `name` until it is closed; None while another process, or this one, has it."""
+    descriptor = _open(home, name)
+    if _try(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 @contextmanager
 def _opened(home: Path, session: str) -> Iterator[int]:
-    folder = home / "locks"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / f"{session}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open(home, session)
     try:
         yield handle
     finally:
         os.close(handle)
+
+
+def _open(home: Path, name: str) -> int:
+    folder = home / "locks"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _try(handle: int) -> bool:

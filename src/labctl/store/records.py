@@ -48,6 +48,8 @@ class Session:
     """Host and LABCTL_HOME that it lives in; empty in rows of older versions, which are this one's."""
     claimed_by: str = ""
     """Who works in it, where it was started for nobody yet: a cohort's reserved session keeps its name and its services."""
+    why_ended: str = ""
+    """`ended` when somebody has ended it, `expired` when its time was over; empty while it lives."""
 
     @property
     def person(self) -> str:
@@ -141,6 +143,65 @@ class Attempt:
     @property
     def passed(self) -> bool:
         return self.outcome == "pass"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A line of the log of a class: who did what to whose work, begun `at` and ended `ended_at`.
+
+    `outcome` is empty while it is being done, then `done` or `failed`; `words` say what came of it. `request` is what was
+    asked beside; `key`, of the actor's choosing, lets them ask again and have it done once. `role` is instructor,
+    learner or labctl.
+    """
+
+    at: datetime
+    actor: str
+    role: str
+    action: str
+    cohort: str
+    learner: str
+    lab: str = ""
+    session: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    outcome: str = ""
+    words: str = ""
+    hint: str = ""
+    ended_at: datetime | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What an instructor has written to one learner; `read_at` is when they have put it away, `entry` the log's about it."""
+
+    at: datetime
+    cohort: str
+    learner: str
+    sender: str
+    text: str
+    entry: int | None = None
+    read_at: datetime | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Something that happened, on its way to `hook`: tried `attempts` times, next at `next_at`, which is None once it has
+    arrived or is given up. `subject` is what happened, once for each hook. `status` is the last answer's, 0 for none."""
+
+    hook: str
+    event: str
+    subject: str
+    cohort: str
+    at: datetime
+    body: str
+    next_at: datetime | None
+    attempts: int = 0
+    status: int = 0
+    problem: str = ""
+    delivered_at: datetime | None = None
+    id: int = 0
 
 
 def iso(moment: datetime) -> str:

@@ -41,6 +41,8 @@ sessions = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
     sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("why_ended", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, index=True),
 )
 
 reports = sa.Table(
@@ -56,6 +58,7 @@ reports = sa.Table(
     sa.Column("max_score", sa.Integer, nullable=False),
     sa.Column("as_of", sa.Text),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False, index=True),
 )
 
 allocations = sa.Table(
@@ -97,6 +100,61 @@ waiting = sa.Table(
     sa.Column("seen_at", sa.Text, nullable=False),
 )
 
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False, index=True),
+    sa.Column("learner", sa.Text, nullable=False, index=True),
+    sa.Column("lab", sa.Text, nullable=False),
+    sa.Column("session", sa.Text, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("key", sa.Text),
+    sa.Column("outcome", sa.Text, nullable=False, index=True),
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("hint", sa.Text, nullable=False),
+    sa.Column("ended_at", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, index=True),
+    sa.UniqueConstraint("cohort", "actor", "key", name="uq_audit_key"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False),
+    sa.Column("learner", sa.Text, nullable=False, index=True),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("entry", sa.Integer),
+    sa.Column("read_at", sa.Text),
+    sa.Column("version", sa.Integer, nullable=False, index=True),
+    sa.UniqueConstraint("entry", "learner", name="uq_messages_entry"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("hook", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("next_at", sa.Text, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),
+    sa.Column("delivered_at", sa.Text),
+    sa.UniqueConstraint("hook", "subject", name="uq_deliveries_subject"),
+)
+
 
 def _to_version_2(connection: sa.Connection) -> None:
     """GPUs leave the sessions' rows for a table of their own, which is also the ledger."""
@@ -124,9 +182,21 @@ def _to_version_3(connection: sa.Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN claimed_by TEXT NOT NULL DEFAULT ''")
 
 
+def _to_version_4(connection: sa.Connection) -> None:
+    """A class has a log, messages and what is posted elsewhere; every row says with which change it came."""
+    metadata.create_all(connection, tables=[audit, messages, deliveries])
+    connection.exec_driver_sql("ALTER TABLE sessions ADD COLUMN why_ended TEXT NOT NULL DEFAULT ''")
+    for table in ("sessions", "reports"):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN version INTEGER NOT NULL DEFAULT 1")
+        connection.exec_driver_sql(f"CREATE INDEX ix_{table}_version ON {table} (version)")
+    connection.execute(meta.insert().values(key=CHANGED, value="1"))
+
+
+CHANGED = "changed"
+"""The key in `meta` of the number that rises with every change."""
 _UPGRADING = 0x6C616263746C  # "labctl": a number that no other program's advisory lock is likely to have
 
-UPGRADES: dict[int, Callable[[sa.Connection], None]] = {1: _to_version_2, 2: _to_version_3}
+UPGRADES: dict[int, Callable[[sa.Connection], None]] = {1: _to_version_2, 2: _to_version_3, 3: _to_version_4}
 """From version N to N + 1."""
 
 
@@ -155,13 +225,27 @@ def lock_allocations(connection: sa.Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE allocations, waiting IN EXCLUSIVE MODE")
 
 
+def tick(connection: sa.Connection) -> int:
+    """The number of this change; call it first in a transaction. Those that others make come after this one has ended.
+
+    It is one row that they all want: who would take it after other rows could wait for somebody who waits for them.
+    """
+    number = sa.cast(sa.cast(meta.c.value, sa.Integer) + 1, sa.Text)
+    connection.execute(meta.update().where(meta.c.key == CHANGED).values(value=number))
+    return int(connection.execute(sa.select(meta.c.value).where(meta.c.key == CHANGED)).scalar_one())
+
+
 def put(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     """Insert the row, or replace the one with its key: as one statement, so that two processes may do it at once."""
-    is_postgresql = connection.dialect.name == "postgresql"
-    made = (postgresql.insert(table) if is_postgresql else sqlite.insert(table)).values(values)
+    made = inserting(connection, table).values(values)
     keys = [column.name for column in table.primary_key]
     rest = {name: made.excluded[name] for name in values if name not in keys}
     connection.execute(made.on_conflict_do_update(index_elements=keys, set_=rest))
+
+
+def inserting(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An insert that can say what becomes of a row that is there already."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _upgrade(connection: sa.Connection) -> None:
@@ -169,7 +253,8 @@ def _upgrade(connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADING)))
     if not sa.inspect(connection).has_table("meta"):
         metadata.create_all(connection)
-        connection.execute(meta.insert().values(key="version", value=str(VERSION)))
+        first = {"version": str(VERSION), CHANGED: "0"}
+        connection.execute(meta.insert().values([{"key": key, "value": value} for key, value in first.items()]))
         return
     found = int(connection.execute(sa.select(meta.c.value).where(meta.c.key == "version")).scalar_one())
     check(found)

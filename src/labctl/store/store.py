@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.errors import EngineError
 from labctl.settings import Settings
-from labctl.store import allocations, reading
+from labctl.store import allocations, changes, reading
 from labctl.store.allocations import Allocations
+from labctl.store.changes import Changes
+from labctl.store.journal import Journal, entry_of, message_of
+from labctl.store.outbox import Outbox
 from labctl.store.records import Attempt, Held, Progress, Session, SessionState, Waiting, iso, moment
 from labctl.store.url import database_url, sqlite_path
 from labctl.store.version import Outdated
@@ -35,6 +38,10 @@ _GPUS = "SELECT * FROM allocations WHERE released_at IS NULL AND purpose = 'sess
 _PROGRESS = "SELECT lab, MAX(score) AS score, max_score FROM reports WHERE learner = :learner GROUP BY lab, max_score"
 _BODY = "SELECT body FROM reports WHERE id = :id"
 _SCORES = "SELECT id, session, score, max_score, outcome, COALESCE(as_of, started_at) AS at FROM reports ORDER BY id"
+_SCORES_OF = (
+    "SELECT id, session, score, max_score, outcome, COALESCE(as_of, started_at) AS at FROM reports"
+    " WHERE session = :session ORDER BY id"
+)
 _REPORTS = "SELECT body FROM reports WHERE session = :session ORDER BY id DESC LIMIT :limit"
 
 
@@ -81,12 +88,11 @@ class Store:
 
     def attempts(self) -> dict[str, list[Attempt]]:
         """Every verification there was, by session, oldest first."""
-        found: dict[str, list[Attempt]] = {}
-        for row in self._read(_SCORES, {}):
-            values = {**row, "at": moment(row["at"])}
-            session = values.pop("session")
-            found.setdefault(session, []).append(Attempt(**values))
-        return found
+        return {session: list(found) for session, found in changes.attempts_of(self._read(_SCORES, {})).items()}
+
+    def attempts_of(self, session: str) -> list[Attempt]:
+        """Every verification of one session, oldest first."""
+        return list(changes.attempts_of(self._read(_SCORES_OF, {"session": session})).get(session, ()))
 
     def reports(self, session: str, *, limit: int = 20) -> list[dict[str, Any]]:
         """The latest reports of a session as JSON values, newest first."""
@@ -97,11 +103,43 @@ class Store:
         values: dict[str, Any] = json.loads(self._read(_BODY, {"id": attempt.id})[0]["body"])
         return values
 
+    @property
+    def journal(self) -> Journal:
+        """The log of classes, and their messages."""
+        return Journal(self._read, self._write)
+
+    @property
+    def outbox(self) -> Outbox:
+        """What is to be posted elsewhere."""
+        return Outbox(self._read, self._write)
+
+    def version(self) -> int:
+        """A number that rises with every change of a session, report, message or log; 0 before the first."""
+        rows = self._read(changes.VERSION, {})
+        return int(rows[0]["value"]) if rows else 0
+
+    def changes(self, cohort: str, since: int = 0) -> Changes:
+        """What of the cohort has changed after the version `since`; all of it after 0."""
+        version = self.version()  # first: what changes from here on is told again the next time
+        if version <= since:
+            return Changes(version=version)
+        values = {"cohort": cohort, "since": since}
+        rows = self._read(changes.SESSIONS, values)
+        gpus = self._gpus() if rows else {}
+        return Changes(
+            version=version,
+            sessions=tuple(_session(row, gpus) for row in rows),
+            attempts=changes.attempts_of(self._read(changes.REPORTS, values)),
+            reports=changes.bodies_of(self._read(changes.BODIES, values)),
+            entries=tuple(map(entry_of, self._read(changes.ENTRIES, values))),
+            messages=tuple(map(message_of, self._read(changes.MESSAGES, values))),
+        )
+
     def put(self, session: Session) -> Session:
         """Insert or replace a session. Its GPUs are the allocations' to keep."""
         values = _row(session)
         with self._write() as (connection, schema):
-            schema.put(connection, schema.sessions, values)
+            schema.put(connection, schema.sessions, {**values, "version": schema.tick(connection)})
         return session
 
     def claim(self, cohort: str, lab: str, spares: str, learner: str) -> Session | None:
@@ -110,7 +148,7 @@ class Store:
         `spares` is how the names of those begin that were started for nobody. Two who claim at once get two.
         """
         with self._write() as (connection, schema):
-            table = schema.sessions
+            version, table = schema.tick(connection), schema.sessions
             free = schema.sa.select(table.c.id).where(
                 table.c.cohort == cohort,
                 table.c.lab == lab,
@@ -122,7 +160,7 @@ class Store:
             id = connection.execute(first).scalar_one_or_none()
             if id is None:
                 return None
-            connection.execute(table.update().where(table.c.id == id).values(claimed_by=learner))
+            connection.execute(table.update().where(table.c.id == id).values(claimed_by=learner, version=version))
         return self.session(id)
 
     def set_state(self, session: Session, state: SessionState, detail: str = "") -> Session:
@@ -135,7 +173,7 @@ class Store:
         columns = ("session", "lab", "learner", "started_at", "outcome", "score", "max_score")
         with self._write() as (connection, schema):
             values = {name: body[name] for name in columns} | {"body": json.dumps(body), "as_of": as_of and iso(as_of)}
-            connection.execute(schema.reports.insert().values(values))
+            connection.execute(schema.reports.insert().values(**values, version=schema.tick(connection)))
 
     def _read(self, query: str, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         path = sqlite_path(self.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labctl.errors import EngineError
 
-VERSION = 3
+VERSION = 4
 
 
 class Outdated(Exception):

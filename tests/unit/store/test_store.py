@@ -110,7 +110,7 @@ def test_a_newer_database_is_refused_and_left_alone(on_file: Settings) -> None:
     Store(on_file).put(session())
     with closing(sqlite3.connect(on_file.home / "labctl.db")) as connection, connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
-    with pytest.raises(EngineError, match="schema version 99; this labctl knows 3"):
+    with pytest.raises(EngineError, match="schema version 99; this labctl knows 4"):
         Store(on_file).put(session("another"))
     with pytest.raises(EngineError, match="schema version 99"):
         Store(on_file).sessions()

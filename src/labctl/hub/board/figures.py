@@ -1,0 +1,32 @@
+"""What GPUs a class has had, and what that costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labctl.hub.board.room import Room
+from labctl.sessions.usage import HOUR_S, total, usage
+from labctl.settings import Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuUse:
+    """Hours of GPUs, a share of one counted as that share; `cost` is None without a price."""
+
+    hours: float
+    cost: float | None
+    currency: str
+
+
+def gpu_use(room: Room) -> GpuUse:
+    """Of all sessions of the room's cohort, from their beginning until now."""
+    ctx, cohort = room.ctx, room.cohort
+    sessions = {session.id for session in ctx.store.sessions() if session.cohort == cohort.name}
+    held = [row for row in ctx.store.held(released=True) if row.session in sessions]
+    whole = total(usage(held, "session", ctx.now()))
+    price = (
+        Price(amount=cohort.cost.gpu_hour, currency=cohort.cost.currency)
+        if cohort.cost
+        else ctx.settings.gpu_hour_price
+    )
+    return GpuUse(hours=whole.shared_s / HOUR_S, cost=whole.cost(price), currency=price.currency if price else "")

@@ -1,0 +1,1 @@
+"""The board behind a real JupyterHub."""

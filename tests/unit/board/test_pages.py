@@ -1,0 +1,137 @@
+"""The board's pages, without a Hub: what instructors and learners see, and what nobody may."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+
+from labctl.hub.board.room import Room
+from labctl.sessions.verify import verify
+
+PREFIX = "/services/board/"
+
+
+def get(client: TestClient, who: str, path: str, status: int = 200, **headers: str) -> str:
+    client.cookies.set("who", who)
+    answer = client.get(PREFIX + path, headers=headers)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def csrf_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert found, page
+    return found[1]
+
+
+def post(client: TestClient, who: str, path: str, status: int = 303, **fields: str) -> str:
+    client.cookies.set("who", who)
+    answer = client.post(PREFIX + path, data=fields)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def test_an_instructor_sees_who_passed_what(client: TestClient, started: Room) -> None:
+    session = started.ctx.store.session("small-lab--autumn--ada")
+    assert session is not None
+    (Path(session.workspace) / "answer.txt").write_text("yes")
+    verify(started.ctx, session)
+    page = get(client, "teacher", "class")
+    ada = page.split('id="r-ada"')[1].split("</tr>")[0]
+    assert "10/10" in ada
+    assert ada.count("passed") == 2
+    assert "李雷" in page
+    assert "&lt;b&gt;Cy&lt;/b&gt; &amp; Co" in page
+    assert "<b>Cy" not in page
+
+
+def test_a_learner_sees_instructions_results_and_hints_of_their_own_lab(client: TestClient, started: Room) -> None:
+    session = started.ctx.store.session("small-lab--autumn--bob")
+    assert session is not None
+    verify(started.ctx, session)
+    assert "A small lab" in get(client, "bob", "learners/bob")
+    page = get(client, "bob", "learners/bob/small-lab")
+    assert "<h2>Read me</h2>" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "answer.txt says yes" in page
+    assert "write it" in page
+    assert "/user/bob/small-lab/" in page
+
+
+def test_a_learner_verifies_from_the_page(client: TestClient, started: Room) -> None:
+    page = get(client, "cy", "learners/cy/small-lab")
+    post(client, "cy", "learners/cy/small-lab/verify", csrf=csrf_of(page))
+    assert len(started.ctx.store.attempts()["small-lab--autumn--cy"]) == 1
+
+
+PAGES = [
+    "class",
+    "rows",
+    "events",
+    "log",
+    "class/message",
+    "class/verify?lab=small-lab",
+    "learners/ada",
+    "learners/nobody",
+    "learners/ada/small-lab",
+    "learners/ada/small-lab/actions",
+    "learners/ada/small-lab/confirm/end",
+    "events?learner=ada",
+]
+FORMS = [
+    "class/message",
+    "class/verify?lab=small-lab",
+    "learners/ada/message",
+    "learners/ada/messages/1/read",
+    "learners/ada/small-lab/verify",
+    "learners/ada/small-lab/extend",
+    "learners/ada/small-lab/restart",
+    "learners/ada/small-lab/end",
+    "learners/cy/small-lab/extend",
+    "learners/cy/small-lab/restart",
+    "learners/cy/small-lab/end",
+    "learners/cy/message",
+]
+
+
+def test_nobody_sees_somebody_elses(client: TestClient, started: Room) -> None:
+    for who in ("cy", "stranger"):
+        for path in PAGES:
+            assert "Ada Lovelace" not in get(client, who, path, 403), path
+
+
+def test_a_learner_does_nothing_to_others_and_no_instructors_work(client: TestClient, started: Room) -> None:
+    own = csrf_of(get(client, "cy", "learners/cy/small-lab"))
+    for path in FORMS:
+        post(client, "cy", path, 403, csrf=own, text="hello", more="2h")
+    assert started.ctx.store.journal.entries("autumn") == []
+
+
+def test_who_is_not_logged_in_is_sent_to_the_login_and_back(client: TestClient) -> None:
+    for path in ("", "class", "log", "learners/ada", "learners/ada/small-lab"):
+        answer = client.get(PREFIX + path)
+        assert (answer.status_code, answer.headers["location"]) == (302, f"{PREFIX}login?next={PREFIX}{path}")
+
+
+def test_a_form_that_is_not_ours_does_nothing(client: TestClient, started: Room) -> None:
+    theirs = csrf_of(get(client, "ada", "learners/ada/small-lab"))
+    for forged in ("", "0" * 64, theirs):
+        post(client, "cy", "learners/cy/small-lab/verify", 403, csrf=forged)
+    client.cookies.set("who", "ada")
+    from_elsewhere = {"sec-fetch-site": "cross-site"}
+    answer = client.post(f"{PREFIX}learners/ada/small-lab/verify", data={"csrf": theirs}, headers=from_elsewhere)
+    assert answer.status_code == 403
+    assert started.ctx.store.journal.entries("autumn") == []
+
+
+def test_every_answer_has_a_strict_policy(client: TestClient, started: Room) -> None:
+    client.cookies.set("who", "teacher")
+    for path in ("class", "log", "nothing", "static/board.css", "learners/ada/small-lab"):
+        answer = client.get(PREFIX + path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(r"<script>|\son\w+=|style=|https?://(?!testserver)", answer.text.replace("&lt;", "")), path
