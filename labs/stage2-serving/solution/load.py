@@ -22,7 +22,7 @@ OUT = Path("out")
 TOWNS = (Path(__file__).parent / "data" / "towns.txt").read_text().split()
 CONCURRENCIES = (1, 4, 16)
 REQUESTS = 16  # of each level, and four for each that runs at a time
-MAX_TOKENS = 48
+MAX_TOKENS = 128  # answers long enough that requests meet in the engine, also when it is faster than what is around it
 
 
 async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
@@ -36,6 +36,7 @@ async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
         "messages": [{"role": "user", "content": prompt}],
         "temperature": 0,
         "max_tokens": MAX_TOKENS,
+        "ignore_eos": True,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
