@@ -5,10 +5,9 @@ from __future__ import annotations
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-TOKENS = "vllm:generation_tokens_total"
-STEPS = "vllm:iteration_tokens_total_count"
-"""Of the engine: in each, every request that runs gets its next token."""
-COUNTERS = (TOKENS, STEPS, "vllm:prompt_tokens_total", "vllm:request_success_total")
+LATENCY = "vllm:e2e_request_latency_seconds_sum"
+"""Seconds that all requests together have been in vLLM, from arrival to their last token."""
+COUNTERS = ("vllm:generation_tokens_total", "vllm:prompt_tokens_total", "vllm:request_success_total", LATENCY)
 
 
 async def counters(client: httpx.AsyncClient) -> dict[str, float]:

@@ -28,27 +28,27 @@ comparison = {
 (OUT / "comparison.json").write_text(json.dumps(comparison))
 
 
-def counted(requests: int, steps: float) -> dict[str, float]:
+def counted(requests: int, latency: float) -> dict[str, float]:
     return {
         "vllm:generation_tokens_total": 48 * requests,
         "vllm:request_success_total": requests,
-        "vllm:iteration_tokens_total_count": steps,
+        "vllm:e2e_request_latency_seconds_sum": latency,
     }
 
 
-found, generated, steps = {}, 0, 0.0
+found, generated, latency = {}, 0, 0.0
 for concurrency in CONCURRENCIES:
     one = {"ttft_s": 0.02 * concurrency, "total_s": 0.4 + 0.02 * concurrency, "tokens": 48}
     seconds = 1.01 * REQUESTS * one["total_s"] / concurrency
-    before = counted(generated, steps)
-    generated, steps = generated + REQUESTS, steps + 48 * REQUESTS / concurrency
+    before = counted(generated, latency)
+    generated, latency = generated + REQUESTS, latency + one["total_s"] * REQUESTS
     found[str(concurrency)] = {
         "seconds": seconds,
         "tokens_per_second": 48 * REQUESTS / seconds,
         "ttft_p50_s": one["ttft_s"],
-        "tokens_per_step": concurrency,
+        "in_flight": concurrency,
         "before": before,
-        "after": counted(generated, steps),
+        "after": counted(generated, latency),
         "requests": [{"id": f"chatcmpl-{uuid.uuid4().hex}", **one} for _ in range(REQUESTS)],
     }
 (OUT / "load.json").write_text(json.dumps(found))
