@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ class Portal:
     ports: dict[str, int]
     instructors: Sequence[str] = ()
     database_url: str | None = None
+    title: str = ""
+    labs: Sequence[Mapping[str, str | int]] = ()
+    """`server`, `title` and `minutes` of each lab, for the pages."""
     more: Path | None = None
     """Configuration of one's own, read last."""
     board: bool = True
@@ -40,7 +43,7 @@ def configuration(portal: Portal) -> str:
     """jupyterhub_config.py."""
     parts = [_HEAD, _places(portal), _sessions(portal), _people(portal)]
     parts += [_board(portal) if portal.board else _WITHOUT_BOARD]
-    parts += [_more(portal.more)] if portal.more else []
+    parts += [_more(portal.more)]
     return "\n".join(parts)
 
 
@@ -70,6 +73,7 @@ c.JupyterHub.hub_port = {portal.ports["hub"]}
 c.JupyterHub.db_url = {database!r}
 c.JupyterHub.cookie_secret_file = {str(root / "cookie_secret")!r}
 c.JupyterHub.template_paths = [{str(TEMPLATES)!r}]
+c.JupyterHub.template_vars = {_words(portal)!r}
 
 # The proxy ends with the Hub, also when the Hub is killed; learners' sessions do not.
 c.ConfigurableHTTPProxy.command = {[*orphans, portal.proxy]!r}
@@ -78,6 +82,15 @@ c.ConfigurableHTTPProxy.pid_file = {str(root / "proxy.pid")!r}
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = True
 """
+
+
+def _words(portal: Portal) -> dict[str, object]:
+    """What the pages say."""
+    return {
+        "cohort_title": portal.title or portal.folder.cohort,
+        "labs": [dict(lab) for lab in portal.labs],
+        "board": portal.board,
+    }
 
 
 def _sessions(portal: Portal) -> str:
@@ -151,8 +164,9 @@ c.JupyterHub.default_url = "/services/board/"
 """
 
 
-def _more(file: Path) -> str:
+def _more(file: Path | None) -> str:
+    yours = f"# What is yours.\nload_subconfig({str(file)!r})  # noqa: F821\n\n" if file else ""
     return f"""\
-# What is yours.
-load_subconfig({str(file)!r})  # noqa: F821
+{yours}# The page to log in has no form where there are only links.
+c.JupyterHub.template_vars["by_invite_only"] = str(c.JupyterHub.authenticator_class).endswith("InviteAuthenticator")
 """

@@ -26,12 +26,22 @@ _STARTS, _LOOKS = 8, 16
 """Threads for starting and ending sessions, and for looking whether they run: nobody's long start holds up a look."""
 
 
+class NotStarted(SpawnException):  # type: ignore[misc]
+    """Why a session did not start, in words that every page of the Hub shows."""
+
+    def __init__(self, words: str, *, reason: str) -> None:
+        super().__init__(words, reason=reason)
+        self.jupyterhub_message = words
+
+
 class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
     """One server of one user. What takes time is done in threads, never on the Hub's loop."""
 
     cohort = Unicode(help="The cohort file.").tag(config=True)
     session = ""
     """The id of the session; empty as long as there is none."""
+    notice = ""
+    """What the learner should know of it now: that it ends soon."""
 
     _starts: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_STARTS, "labctl-start")
     _looks: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_LOOKS, "labctl-look")
@@ -55,7 +65,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         try:
             opened = await self._in(self._starts, lambda: self._desk.open(user, server, wanted, tell))
         except LabctlError as error:
-            raise SpawnException(_words(error), reason=type(error).__name__) from error
+            raise NotStarted(_words(error), reason=type(error).__name__) from error
         self.session = opened.session
         return opened.url
 
@@ -65,11 +75,12 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         if not session:
             return 0
         try:
-            running = await self._in(self._looks, lambda: self._desk.is_running(session))
+            seen = await self._in(self._looks, lambda: self._desk.look(session))
         except LabctlError as error:  # an engine that does not answer says nothing about the session
             self.log.warning("%s cannot be looked at: %s", session, error.what)
             return None
-        return None if running else 0
+        self.notice = seen.notice
+        return None if seen.running else 0
 
     async def stop(self, now: bool = False) -> None:
         """End the session with its services; the learner's files stay."""
@@ -98,7 +109,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
 
     def clear_state(self) -> None:
         super().clear_state()
-        self.session = ""
+        self.session = self.notice = ""
 
     @property
     def _desk(self) -> Desk:
@@ -132,4 +143,4 @@ def _words(error: LabctlError) -> str:
     """For the learner: hints are theirs where the cohort refuses, else they are for whoever runs labctl."""
     first = error.what.partition("\n")[0]
     is_theirs = isinstance(error, Refused | NotFoundError)
-    return f"{first}; {error.hint if is_theirs else 'try again, and tell your instructor if it stays so'}."
+    return f"{first[:1].upper()}{first[1:]}; {error.hint if is_theirs else 'try again, and tell your instructor if it stays so'}."

@@ -31,6 +31,7 @@ def portal(tmp_path: Path) -> Portal:
 def carried_out(portal: Portal) -> Any:
     config = Config()
     names = {"get_config": lambda: config, "load_subconfig": lambda file: config.update(loaded=file)}
+    config.JupyterHub.template_vars = {}
     exec(compile(configuration(portal), "config", "exec"), names)
     return config
 
