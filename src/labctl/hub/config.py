@@ -11,7 +11,7 @@ from labctl.hub.folder import HubFolder
 from labctl.store.url import engine_url
 
 TEMPLATES = Path(__file__).with_name("templates")
-BOARD = "board"
+_ENDING_WITH_HUB = (sys.executable, "-m", "labctl.hub.orphans")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Portal:
 
 def configuration(portal: Portal) -> str:
     """jupyterhub_config.py."""
-    parts = [_HEAD, _places(portal), _sessions(portal), _people(portal)]
+    parts = [_HEAD, _places(portal), _sessions(portal), _people(portal), _caretaker(portal)]
     parts += [_board(portal) if portal.board else _WITHOUT_BOARD]
     parts += [_more(portal.more)]
     return "\n".join(parts)
@@ -64,7 +64,6 @@ c.JupyterHub.default_url = "/hub/home"
 def _places(portal: Portal) -> str:
     database = engine_url(portal.database_url) if portal.database_url else f"sqlite:///{portal.folder.database}"
     root = portal.folder.root
-    orphans = [sys.executable, "-m", "labctl.hub.orphans"]
     return f"""\
 # Where it listens, and what lies behind: the Hub and the proxy's own interface are for this host only.
 c.JupyterHub.bind_url = {portal.url!r}
@@ -76,7 +75,7 @@ c.JupyterHub.template_paths = [{str(TEMPLATES)!r}]
 c.JupyterHub.template_vars = {_words(portal)!r}
 
 # The proxy ends with the Hub, also when the Hub is killed; learners' sessions do not.
-c.ConfigurableHTTPProxy.command = {[*orphans, portal.proxy]!r}
+c.ConfigurableHTTPProxy.command = {[*_ENDING_WITH_HUB, portal.proxy]!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{portal.ports["proxy"]}"
 c.ConfigurableHTTPProxy.pid_file = {str(root / "proxy.pid")!r}
 c.JupyterHub.cleanup_servers = False
@@ -99,6 +98,7 @@ def _sessions(portal: Portal) -> str:
 c.JupyterHub.spawner_class = "labctl.hub.spawner.LabctlSpawner"
 c.JupyterHub.allow_named_servers = True
 c.LabctlSpawner.cohort = {str(portal.file)!r}
+c.LabctlSpawner.door = {str(portal.folder.door)!r}
 c.Spawner.start_timeout = 1800  # the first of a class waits for images and environments
 c.Spawner.http_timeout = 60
 c.Spawner.default_url = "/lab"
@@ -137,22 +137,28 @@ def _to_board(portal: Portal) -> str:
     return ', "access:services!service=board"' if portal.board else ""
 
 
+def _caretaker(portal: Portal) -> str:
+    command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.caretaker", str(portal.file)]
+    return f"""\
+# What expires is ended, idle GPUs go back, reserved sessions are made up for.
+labctl = {{name: value for name, value in os.environ.items() if name.startswith("LABCTL_")}}
+c.JupyterHub.services = [{{"name": "caretaker", "command": {command!r}, "environment": labctl}}]
+"""
+
+
 def _board(portal: Portal) -> str:
-    command = [sys.executable, "-m", "labctl.hub.orphans", sys.executable, "-m", "labctl.hub.board"]
+    command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.board"]
     return f"""\
 # The board: everybody's progress for instructors, one's own for learners. It is where people arrive.
-c.JupyterHub.services = [
+c.JupyterHub.services.append(
     {{
         "name": "board",
         "url": "http://127.0.0.1:{portal.ports["board"]}",
         "command": {command!r},
-        "environment": {{
-            **{{name: value for name, value in os.environ.items() if name.startswith("LABCTL_")}},
-            "LABCTL_HUB_COHORT": {str(portal.file)!r},
-        }},
+        "environment": {{**labctl, "LABCTL_HUB_COHORT": {str(portal.file)!r}}},
         "oauth_no_confirm": True,
     }}
-]
+)
 c.JupyterHub.load_roles.append(
     {{
         "name": "board",

@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Unicode
 
 from labctl.errors import LabctlError, NotFoundError
 from labctl.hub.desk import Desk
+from labctl.hub.door import open_door
 from labctl.hub.quotas import Refused
 from labctl.notebook import notebook
 from labctl.progress import Step
@@ -38,6 +40,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
     """One server of one user. What takes time is done in threads, never on the Hub's loop."""
 
     cohort = Unicode(help="The cohort file.").tag(config=True)
+    door = Unicode(help="The folder with the socket on which the Hub listens for containers.").tag(config=True)
     session = ""
     """The id of the session; empty as long as there is none."""
     notice = ""
@@ -60,7 +63,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         def tell(step: Step) -> None:
             loop.call_soon_threadsafe(self._tell, step)
 
-        wanted = notebook(self._notebook_environment(), SECRETS)
+        wanted = notebook(self._notebook_environment(), SECRETS, self._open_door())
         user, server = self.user.name, self.name
         try:
             opened = await self._in(self._starts, lambda: self._desk.open(user, server, wanted, tell))
@@ -74,6 +77,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         session = self.session
         if not session:
             return 0
+        self._open_door()  # after a restart, for those that run already
         try:
             seen = await self._in(self._looks, lambda: self._desk.look(session))
         except LabctlError as error:  # an engine that does not answer says nothing about the session
@@ -114,6 +118,12 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
     @property
     def _desk(self) -> Desk:
         return desk(self.cohort)
+
+    def _open_door(self) -> str:
+        """Where containers reach this Hub."""
+        folder = Path(self.door)
+        open_door(JupyterHub.instance().http_server, folder)
+        return str(folder)
 
     def _tell(self, step: Step) -> None:
         """One more line on the page. How much is left nobody knows: each thing done takes a fifth of what is."""

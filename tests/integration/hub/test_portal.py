@@ -36,7 +36,7 @@ def test_nobody_comes_in_without_a_link(portal: Portal) -> None:
         for path in ("/user/1001/small-lab/lab", "/hub/spawn/1001/small-lab", "/hub/admin", "/hub/token"):
             assert stranger.client.get(path).url.path == "/hub/login", path
         refused = stranger.client.get("/hub/invite", params={"token": "made.up"})
-        assert (refused.status_code, "this link is not valid" in refused.text) == (403, True)
+        assert (refused.status_code, "This link is not valid" in refused.text) == (403, True)
 
 
 def test_opening_a_link_logs_nobody_in_until_they_say_so(portal: Portal) -> None:

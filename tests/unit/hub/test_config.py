@@ -53,7 +53,10 @@ def test_hub_and_proxy_interface_listen_on_this_host_alone(portal: Portal) -> No
 def test_what_ends_with_the_hub_is_the_proxy_and_the_board_not_the_sessions(portal: Portal) -> None:
     config = carried_out(portal)
     assert config.JupyterHub.cleanup_servers is False
-    for command in (config.ConfigurableHTTPProxy.command, config.JupyterHub.services[0]["command"]):
+    for command in (
+        config.ConfigurableHTTPProxy.command,
+        *(service["command"] for service in config.JupyterHub.services),
+    ):
         assert "labctl.hub.orphans" in command
 
 
