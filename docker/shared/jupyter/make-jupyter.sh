@@ -6,5 +6,6 @@ here=$(dirname "$0")
 install -D -m 644 "$here/jupyter_server_config.py" /opt/jupyter/etc/jupyter/jupyter_server_config.py
 install -D -m 644 "$here/page_config.json" /opt/jupyter/etc/jupyter/labconfig/page_config.json
 install -D -m 644 "$here/kernel.json" /opt/jupyter/share/jupyter/kernels/python3/kernel.json
+install -D -m 644 "$here/layout.json" /opt/jupyter/share/labctl/layout.json
 install -D -m 644 "$here/kernel.py" /opt/jupyter/share/labctl/kernel.py
 install -D -m 755 "$here/start-lab.sh" /opt/jupyter/bin/start-lab.sh

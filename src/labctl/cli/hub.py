@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from labctl.cohorts.roster import Roster
     from labctl.cohorts.spec import CohortFile
     from labctl.hub.folder import HubFolder
+    from labctl.sessions.context import Context
 
 app = typer.Typer(help="The portal of a class, which is JupyterHub.", no_args_is_help=True)
 
@@ -41,7 +43,7 @@ def serve(
     from labctl.hub.config import Portal
 
     serving.check_installed()
-    found, people, folder = _opened(file)
+    ctx, found, people, folder = _opened(file)
     tell_problems(found.roster, people)
     proxy, more = serving.proxy_path(os.environ), serving.check_more(config)
     serving.lock(folder)
@@ -54,6 +56,8 @@ def serve(
         proxy=proxy,
         ports=folder.ports(),
         instructors=[name.casefold() for name in found.spec.instructors],
+        title=found.spec.title,
+        labs=_labs(found, ctx.settings.labs),
         database_url=db,
         more=more,
         board=importlib.util.find_spec("labctl.hub.board") is not None,
@@ -90,25 +94,36 @@ def invite(
     from labctl.cli.hub_screen import show_invites, show_revoked
     from labctl.hub.invites import Invites
 
-    found, people, folder = _opened(file)
+    _, found, people, folder = _opened(file)
     names = _instructor(people, instructor) if instructor else _learners(people, who)
     invites = Invites(folder)
     if revoke:
         show_revoked(found.spec.name, invites.revoke(names), json=json)
         return
     lasts_s = lifetime_s(expires, "--expires: ", "for example --expires 7d")
-    issued = invites.issue(names, lasts_s, datetime.now(UTC), instructor=instructor is not None)
+    issued = invites.issue(
+        {user: name for user, (name, _) in names.items()}, lasts_s, datetime.now(UTC), instructor=instructor is not None
+    )
     show_invites(found.spec.name, issued, names, url or folder.url, csv=csv, json=json)
 
 
-def _opened(file: Path) -> tuple[CohortFile, Roster, HubFolder]:
+def _opened(file: Path) -> tuple[Context, CohortFile, Roster, HubFolder]:
     from labctl.cli.context import context
     from labctl.cohorts import roster, spec
     from labctl.hub.folder import HubFolder
 
     ctx = context()
     found = spec.load(file, ctx.settings.labs)
-    return found, roster.read(found.roster), HubFolder(ctx.settings.home, found.spec.name)
+    return ctx, found, roster.read(found.roster), HubFolder(ctx.settings.home, found.spec.name)
+
+
+def _labs(found: CohortFile, more: Sequence[Path]) -> list[dict[str, str | int]]:
+    """What the portal's pages say of each lab."""
+    from labctl.hub.names import server_name
+    from labctl.labs.lab import load
+
+    loaded = [load(lab, more) for lab in found.spec.labs]
+    return [{"server": server_name(lab.id), "title": lab.spec.title, "minutes": lab.spec.minutes} for lab in loaded]
 
 
 def _learners(people: Roster, who: list[str] | None) -> dict[str, tuple[str, str]]:

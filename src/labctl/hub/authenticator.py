@@ -20,12 +20,6 @@ INSTRUCTORS = "instructor"
 class InviteAuthenticator(Authenticator):  # type: ignore[misc]  # JupyterHub is untyped
     """Nobody logs in with a name and a password: everybody has a link. See `InviteHandler`."""
 
-    def get_custom_html(self, base_url: str) -> str:
-        return (
-            '<div class="text-center"><h1>Welcome</h1>'
-            "<p>Open the personal link that your instructor sent you: it logs you in.</p></div>"
-        )
-
     async def authenticate(self, handler: Any, data: Any) -> None:
         return None
 

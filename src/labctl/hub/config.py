@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from labctl.hub.folder import HubFolder
 from labctl.store.url import engine_url
 
 TEMPLATES = Path(__file__).with_name("templates")
-BOARD = "board"
+_ENDING_WITH_HUB = (sys.executable, "-m", "labctl.hub.orphans")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,9 @@ class Portal:
     ports: dict[str, int]
     instructors: Sequence[str] = ()
     database_url: str | None = None
+    title: str = ""
+    labs: Sequence[Mapping[str, str | int]] = ()
+    """`server`, `title` and `minutes` of each lab, for the pages."""
     more: Path | None = None
     """Configuration of one's own, read last."""
     board: bool = True
@@ -38,9 +41,9 @@ class Portal:
 
 def configuration(portal: Portal) -> str:
     """jupyterhub_config.py."""
-    parts = [_HEAD, _places(portal), _sessions(portal), _people(portal)]
+    parts = [_HEAD, _places(portal), _sessions(portal), _people(portal), _caretaker(portal)]
     parts += [_board(portal) if portal.board else _WITHOUT_BOARD]
-    parts += [_more(portal.more)] if portal.more else []
+    parts += [_more(portal.more)]
     return "\n".join(parts)
 
 
@@ -61,7 +64,6 @@ c.JupyterHub.default_url = "/hub/home"
 def _places(portal: Portal) -> str:
     database = engine_url(portal.database_url) if portal.database_url else f"sqlite:///{portal.folder.database}"
     root = portal.folder.root
-    orphans = [sys.executable, "-m", "labctl.hub.orphans"]
     return f"""\
 # Where it listens, and what lies behind: the Hub and the proxy's own interface are for this host only.
 c.JupyterHub.bind_url = {portal.url!r}
@@ -70,14 +72,24 @@ c.JupyterHub.hub_port = {portal.ports["hub"]}
 c.JupyterHub.db_url = {database!r}
 c.JupyterHub.cookie_secret_file = {str(root / "cookie_secret")!r}
 c.JupyterHub.template_paths = [{str(TEMPLATES)!r}]
+c.JupyterHub.template_vars = {_words(portal)!r}
 
 # The proxy ends with the Hub, also when the Hub is killed; learners' sessions do not.
-c.ConfigurableHTTPProxy.command = {[*orphans, portal.proxy]!r}
+c.ConfigurableHTTPProxy.command = {[*_ENDING_WITH_HUB, portal.proxy]!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{portal.ports["proxy"]}"
 c.ConfigurableHTTPProxy.pid_file = {str(root / "proxy.pid")!r}
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = True
 """
+
+
+def _words(portal: Portal) -> dict[str, object]:
+    """What the pages say."""
+    return {
+        "cohort_title": portal.title or portal.folder.cohort,
+        "labs": [dict(lab) for lab in portal.labs],
+        "board": portal.board,
+    }
 
 
 def _sessions(portal: Portal) -> str:
@@ -86,6 +98,7 @@ def _sessions(portal: Portal) -> str:
 c.JupyterHub.spawner_class = "labctl.hub.spawner.LabctlSpawner"
 c.JupyterHub.allow_named_servers = True
 c.LabctlSpawner.cohort = {str(portal.file)!r}
+c.LabctlSpawner.door = {str(portal.folder.door)!r}
 c.Spawner.start_timeout = 1800  # the first of a class waits for images and environments
 c.Spawner.http_timeout = 60
 c.Spawner.default_url = "/lab"
@@ -124,22 +137,28 @@ def _to_board(portal: Portal) -> str:
     return ', "access:services!service=board"' if portal.board else ""
 
 
+def _caretaker(portal: Portal) -> str:
+    command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.caretaker", str(portal.file)]
+    return f"""\
+# What expires is ended, idle GPUs go back, reserved sessions are made up for.
+labctl = {{name: value for name, value in os.environ.items() if name.startswith("LABCTL_")}}
+c.JupyterHub.services = [{{"name": "caretaker", "command": {command!r}, "environment": labctl}}]
+"""
+
+
 def _board(portal: Portal) -> str:
-    command = [sys.executable, "-m", "labctl.hub.orphans", sys.executable, "-m", "labctl.hub.board"]
+    command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.board"]
     return f"""\
 # The board: everybody's progress for instructors, one's own for learners. It is where people arrive.
-c.JupyterHub.services = [
+c.JupyterHub.services.append(
     {{
         "name": "board",
         "url": "http://127.0.0.1:{portal.ports["board"]}",
         "command": {command!r},
-        "environment": {{
-            **{{name: value for name, value in os.environ.items() if name.startswith("LABCTL_")}},
-            "LABCTL_HUB_COHORT": {str(portal.file)!r},
-        }},
+        "environment": {{**labctl, "LABCTL_HUB_COHORT": {str(portal.file)!r}}},
         "oauth_no_confirm": True,
     }}
-]
+)
 c.JupyterHub.load_roles.append(
     {{
         "name": "board",
@@ -151,8 +170,9 @@ c.JupyterHub.default_url = "/services/board/"
 """
 
 
-def _more(file: Path) -> str:
+def _more(file: Path | None) -> str:
+    yours = f"# What is yours.\nload_subconfig({str(file)!r})  # noqa: F821\n\n" if file else ""
     return f"""\
-# What is yours.
-load_subconfig({str(file)!r})  # noqa: F821
+{yours}# The page to log in has no form where there are only links.
+c.JupyterHub.template_vars["by_invite_only"] = str(c.JupyterHub.authenticator_class).endswith("InviteAuthenticator")
 """

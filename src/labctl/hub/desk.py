@@ -17,7 +17,7 @@ from labctl.cohorts.roster import Person
 from labctl.cohorts.seat import Seat
 from labctl.cohorts.seat import seats as seats_of
 from labctl.errors import EngineError, NotFoundError
-from labctl.hub import quotas
+from labctl.hub import notices, quotas
 from labctl.hub.names import lab_of
 from labctl.sessions.context import Context
 from labctl.sessions.end import down
@@ -38,6 +38,14 @@ class Opened:
 
     session: str
     url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Whether a session and its JupyterLab run, and what its learner should know; empty when there is nothing."""
+
+    running: bool
+    notice: str = ""
 
 
 class Desk:
@@ -63,13 +71,14 @@ class Desk:
             view = classroom.open_seat(self._ctx, found.spec, seat, notebook, progress)
         return Opened(session=view.session.id, url=_url(view))
 
-    def is_running(self, session: str) -> bool:
-        """Whether the session and its JupyterLab run."""
+    def look(self, session: str) -> Look:
+        """The session as it is now."""
         record = self._ctx.store.session(session)
         if record is None or not record.live or not record.handle or record.expired(self._ctx.now()):
-            return False
+            return Look(running=False)
         states = self._ctx.runtime(record.runtime).state(record.handle, probe=False)
-        return any(each.name == NOTEBOOK and each.state.value in ("running", "starting") for each in states)
+        running = any(each.name == NOTEBOOK and each.state.value in ("running", "starting") for each in states)
+        return Look(running=running, notice=notices.notice(record, self._ctx.now()))
 
     def close(self, session: str) -> None:
         """End the session; the learner's files stay. Nothing happens when it has ended."""

@@ -32,6 +32,11 @@ class HubFolder:
         return self.root / "jupyterhub.sqlite"
 
     @property
+    def door(self) -> Path:
+        """A folder with the socket on which the Hub listens for containers."""
+        return self.root / "door"
+
+    @property
     def invites(self) -> Path:
         return self.root / "invites.json"
 

@@ -8,7 +8,7 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -31,10 +31,11 @@ class InviteRefused(LabctlError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invite:
-    """Who is let in by a link, and until when. `user` is what the Hub calls them."""
+    """Who is let in by a link, and until when. `user` is what the Hub calls them, `name` what people do."""
 
     id: str
     user: str
+    name: str
     instructor: bool
     expires_at: str
 
@@ -56,11 +57,16 @@ class Invites:
     def __init__(self, folder: HubFolder) -> None:
         self._folder = folder
 
-    def issue(self, users: Iterable[str], lasts_s: float, now: datetime, *, instructor: bool = False) -> list[Issued]:
-        """A new link for each of `users`; links that they have already stay valid."""
+    def issue(
+        self, people: Mapping[str, str], lasts_s: float, now: datetime, *, instructor: bool = False
+    ) -> list[Issued]:
+        """A new link for each of `people` (user → name); links that they have already stay valid."""
         expires = iso(now + timedelta(seconds=lasts_s))
         key = self._key()
-        issued = [_issue(Invite(id=_id(), user=user, instructor=instructor, expires_at=expires), key) for user in users]
+        issued = [
+            _issue(Invite(id=_id(), user=user, name=name, instructor=instructor, expires_at=expires), key)
+            for user, name in people.items()
+        ]
         with self._changing() as known:
             for each in issued:
                 known[each.invite.id] = {**asdict(each.invite), "hash": _hash(each.token)}
@@ -123,6 +129,7 @@ def _invite(values: dict[str, Any]) -> Invite:
     return Invite(
         id=str(values["id"]),
         user=str(values["user"]),
+        name=str(values["name"]),
         instructor=bool(values["instructor"]),
         expires_at=str(values["expires_at"]),
     )

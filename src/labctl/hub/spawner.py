@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import Spawner, SpawnException
 from traitlets import Unicode
 
 from labctl.errors import LabctlError, NotFoundError
 from labctl.hub.desk import Desk
+from labctl.hub.door import open_door
 from labctl.hub.quotas import Refused
 from labctl.notebook import notebook
 from labctl.progress import Step
@@ -26,12 +28,23 @@ _STARTS, _LOOKS = 8, 16
 """Threads for starting and ending sessions, and for looking whether they run: nobody's long start holds up a look."""
 
 
+class NotStarted(SpawnException):  # type: ignore[misc]
+    """Why a session did not start, in words that every page of the Hub shows."""
+
+    def __init__(self, words: str, *, reason: str) -> None:
+        super().__init__(words, reason=reason)
+        self.jupyterhub_message = words
+
+
 class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
     """One server of one user. What takes time is done in threads, never on the Hub's loop."""
 
     cohort = Unicode(help="The cohort file.").tag(config=True)
+    door = Unicode(help="The folder with the socket on which the Hub listens for containers.").tag(config=True)
     session = ""
     """The id of the session; empty as long as there is none."""
+    notice = ""
+    """What the learner should know of it now: that it ends soon."""
 
     _starts: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_STARTS, "labctl-start")
     _looks: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_LOOKS, "labctl-look")
@@ -50,12 +63,12 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         def tell(step: Step) -> None:
             loop.call_soon_threadsafe(self._tell, step)
 
-        wanted = notebook(self._notebook_environment(), SECRETS)
+        wanted = notebook(self._notebook_environment(), SECRETS, self._open_door())
         user, server = self.user.name, self.name
         try:
             opened = await self._in(self._starts, lambda: self._desk.open(user, server, wanted, tell))
         except LabctlError as error:
-            raise SpawnException(_words(error), reason=type(error).__name__) from error
+            raise NotStarted(_words(error), reason=type(error).__name__) from error
         self.session = opened.session
         return opened.url
 
@@ -64,12 +77,14 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         session = self.session
         if not session:
             return 0
+        self._open_door()  # after a restart, for those that run already
         try:
-            running = await self._in(self._looks, lambda: self._desk.is_running(session))
+            seen = await self._in(self._looks, lambda: self._desk.look(session))
         except LabctlError as error:  # an engine that does not answer says nothing about the session
             self.log.warning("%s cannot be looked at: %s", session, error.what)
             return None
-        return None if running else 0
+        self.notice = seen.notice
+        return None if seen.running else 0
 
     async def stop(self, now: bool = False) -> None:
         """End the session with its services; the learner's files stay."""
@@ -98,11 +113,17 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
 
     def clear_state(self) -> None:
         super().clear_state()
-        self.session = ""
+        self.session = self.notice = ""
 
     @property
     def _desk(self) -> Desk:
         return desk(self.cohort)
+
+    def _open_door(self) -> str:
+        """Where containers reach this Hub."""
+        folder = Path(self.door)
+        open_door(JupyterHub.instance().http_server, folder)
+        return str(folder)
 
     def _tell(self, step: Step) -> None:
         """One more line on the page. How much is left nobody knows: each thing done takes a fifth of what is."""
@@ -132,4 +153,4 @@ def _words(error: LabctlError) -> str:
     """For the learner: hints are theirs where the cohort refuses, else they are for whoever runs labctl."""
     first = error.what.partition("\n")[0]
     is_theirs = isinstance(error, Refused | NotFoundError)
-    return f"{first}; {error.hint if is_theirs else 'try again, and tell your instructor if it stays so'}."
+    return f"{first[:1].upper()}{first[1:]}; {error.hint if is_theirs else 'try again, and tell your instructor if it stays so'}."

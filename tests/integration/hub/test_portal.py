@@ -36,13 +36,14 @@ def test_nobody_comes_in_without_a_link(portal: Portal) -> None:
         for path in ("/user/1001/small-lab/lab", "/hub/spawn/1001/small-lab", "/hub/admin", "/hub/token"):
             assert stranger.client.get(path).url.path == "/hub/login", path
         refused = stranger.client.get("/hub/invite", params={"token": "made.up"})
-        assert (refused.status_code, "this link is not valid" in refused.text) == (403, True)
+        assert (refused.status_code, "This link is not valid" in refused.text) == (403, True)
 
 
 def test_opening_a_link_logs_nobody_in_until_they_say_so(portal: Portal) -> None:
     with portal.visitor() as reader:
         page = reader.client.get(portal.invite("1001"))
         assert "Continue" in page.text
+        assert "Ada &lt;b&gt;Lovelace" in page.text
         assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("no-referrer", "no-store")
         assert reader.client.get("/hub/home").url.path == "/hub/login"
 
@@ -125,10 +126,10 @@ def test_a_session_that_ran_before_is_taken_over_with_what_runs_in_it(portal: Po
 def test_what_the_cohort_does_not_allow_is_said_in_words(portal: Portal) -> None:
     with portal.visitor(portal.invite("1003")) as zoe:
         assert zoe.start("1003", "small-lab")[-1].get("ready")
-        assert "you may have one lab open at a time, and small-lab is; stop it first" in said(zoe, "other-lab")
-        assert "autumn has no lab 'no-such-lab'" in said(zoe, "no-such-lab")
+        assert "You may have one lab open at a time, and small-lab is; stop it first" in said(zoe, "other-lab")
+        assert "Autumn has no lab 'no-such-lab'" in said(zoe, "no-such-lab")
         with changed(portal.cohort / "cohort.yaml", "window: {closes: 2026-01-01}\n"):
-            assert "autumn closed on 2026-01-02" in said(zoe, "other-lab")
+            assert "Autumn closed on 2026-01-02" in said(zoe, "other-lab")
         assert zoe.is_in("1003", "small-lab")
 
 

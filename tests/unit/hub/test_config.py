@@ -31,6 +31,7 @@ def portal(tmp_path: Path) -> Portal:
 def carried_out(portal: Portal) -> Any:
     config = Config()
     names = {"get_config": lambda: config, "load_subconfig": lambda file: config.update(loaded=file)}
+    config.JupyterHub.template_vars = {}
     exec(compile(configuration(portal), "config", "exec"), names)
     return config
 
@@ -52,7 +53,10 @@ def test_hub_and_proxy_interface_listen_on_this_host_alone(portal: Portal) -> No
 def test_what_ends_with_the_hub_is_the_proxy_and_the_board_not_the_sessions(portal: Portal) -> None:
     config = carried_out(portal)
     assert config.JupyterHub.cleanup_servers is False
-    for command in (config.ConfigurableHTTPProxy.command, config.JupyterHub.services[0]["command"]):
+    for command in (
+        config.ConfigurableHTTPProxy.command,
+        *(service["command"] for service in config.JupyterHub.services),
+    ):
         assert "labctl.hub.orphans" in command
 
 

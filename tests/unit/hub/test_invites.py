@@ -24,11 +24,11 @@ def invites(tmp_path: Path) -> Invites:
 
 
 def token(invites: Invites, user: str = "ada") -> str:
-    return invites.issue([user], HOUR, NOW)[0].token
+    return invites.issue({user: user.title()}, HOUR, NOW)[0].token
 
 
 def test_a_link_lets_in_the_one_it_was_made_for(invites: Invites) -> None:
-    ada, li = invites.issue(["ada", "li"], HOUR, NOW)
+    ada, li = invites.issue({"ada": "Ada", "li": "李雷"}, HOUR, NOW)
     assert [invites.check(each.token, NOW).user for each in (ada, li)] == ["ada", "li"]
     assert not invites.check(ada.token, NOW).instructor
 

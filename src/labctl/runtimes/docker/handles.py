@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from labctl.runtimes.docker import notebook
 from labctl.runtimes.docker.parts import JUPYTER_CHECK, JUPYTER_PORT, WORKSPACE, Host, check, image_of_workspace, routes
 from labctl.runtimes.folder import SessionFolder
 
@@ -29,7 +30,7 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
     if plan.workspace.image:
         services[WORKSPACE] = {
             "ports": {"http": JUPYTER_PORT} if host.listens else {},
-            "healthcheck": JUPYTER_CHECK if host.listens else None,
+            "healthcheck": _jupyter_check(plan) if host.listens else None,
             "owner": "lab",
             "is_job": False,
             "grace_s": 2.0,
@@ -49,6 +50,10 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
     }
     made: dict[str, Any] = json.loads(json.dumps(handle))  # as it will be read back: lists, no tuples
     return made
+
+
+def _jupyter_check(plan: Plan) -> dict[str, Any]:
+    return notebook.healthcheck(plan.notebook, JUPYTER_CHECK) if plan.notebook else JUPYTER_CHECK
 
 
 def _paths(plan: Plan, host: Host) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from labctl.images.names import INGRESS
 from labctl.names import secret
 from labctl.runtimes import gpus
-from labctl.runtimes.docker import ingress
+from labctl.runtimes.docker import ingress, notebook
 
 if TYPE_CHECKING:
     from labctl.gpus.inventory import Allocation
@@ -171,7 +171,7 @@ def check(plan: Plan, host: Host) -> Part:
     """What a command of a check runs in: the workspace anew, without anything that the learner left running in it."""
     checks = Path(plan.lab_path, "checks")
     more = (Mount(source=str(checks), target=_CHECKS),) if checks.is_dir() else ()
-    inner = _workspace(plan, host)
+    inner = _workspace(plan.model_copy(update={"notebook": None}), host)
     return replace(inner, name="check", role="check", mounts=(*inner.mounts, *more), restart="no")
 
 
@@ -277,7 +277,7 @@ def _workspace(plan: Plan, host: Host) -> Part:
         for service in plan.services
         for port in list(service.ports.values())[:1]
     }
-    token = {JUPYTER_TOKEN: secret(JUPYTER_TOKEN.lower().replace("_", "-"))} if host.listens else {}
+    way_in = _way_in(plan) if host.listens else {}
     return Part(
         name=WORKSPACE,
         role="workspace",
@@ -287,10 +287,10 @@ def _workspace(plan: Plan, host: Host) -> Part:
             **_everywhere(plan),
             **_gpu(plan.allocation, cdi=host.cdi),
             **urls,
-            **token,
+            **way_in,
             **plan.workspace.environment,
         },
-        mounts=_mounts(plan, host),
+        mounts=(*_mounts(plan, host), *_door(plan, host)),
         working_dir=plan.workspace.path,
         user=host.user,
         memory_mib=plan.memory_mib,
@@ -302,6 +302,18 @@ def _workspace(plan: Plan, host: Host) -> Part:
         gpus=_gpu_ids(plan.allocation),
         egress=plan.egress,
     )
+
+
+def _way_in(plan: Plan) -> dict[str, str]:
+    """Who may come in to JupyterLab: whom the portal knows, or whoever has the token."""
+    if plan.notebook:
+        return notebook.environment(plan.notebook, JUPYTER_PORT)
+    return {JUPYTER_TOKEN: secret(JUPYTER_TOKEN.lower().replace("_", "-"))}
+
+
+def _door(plan: Plan, host: Host) -> tuple[Mount, ...]:
+    is_told = plan.notebook and plan.notebook.door and host.listens
+    return (Mount(source=plan.notebook.door, target=notebook.DOOR),) if plan.notebook and is_told else ()
 
 
 def _ingress(host: Host, routes: Sequence[ingress.Route]) -> Part:
