@@ -58,7 +58,7 @@ def test_a_learner_sees_instructions_results_and_hints_of_their_own_lab(client: 
     assert "&lt;script&gt;alert(1)" in page
     assert "answer.txt says yes" in page
     assert "write it" in page
-    assert "/user/bob/small-lab/" in page
+    assert 'href="/hub/spawn/bob/small-lab"' in page
 
 
 def test_a_learner_verifies_from_the_page(client: TestClient, started: Room) -> None:

@@ -181,8 +181,7 @@ def _report(board: Board, row: Row) -> dict[str, Any] | None:
 
 
 def _open_url(board: Board, viewer: Viewer, row: Row) -> str:
-    """Where the learner themself works in it, or starts it; empty for others, and without a Hub."""
+    """Where the learner themself starts it, or comes into it when it runs; empty for others, and without a Hub."""
     if not board.hub_prefix or viewer.learner_id != row.person.id:
         return ""
-    place = f"{quote(viewer.name, safe='')}/{server_name(row.lab)}"
-    return f"{board.hub_prefix}user/{place}/" if row.state == "running" else f"{board.hub_prefix}hub/spawn/{place}"
+    return f"{board.hub_prefix}hub/spawn/{quote(viewer.name, safe='')}/{server_name(row.lab)}"
