@@ -31,6 +31,8 @@ KNOWN_S = 30.0
 MANY = 1000
 INSTRUCTORS = frozenset({"instructor", "instructors"})
 """Groups of the Hub whose members see and do everything."""
+WHOLE_CLASS = "custom:labctl:class"
+"""The scope with which a service of the Hub, which is nobody on any list, sees and does everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +149,12 @@ class HubLogin:
         if answer.status_code != 200:
             return None
         user = answer.json()
-        if user.get("kind", "user") != "user" or self._hub.access_scopes.isdisjoint(user.get("scopes", ())):
+        scopes = frozenset(user.get("scopes", ()))
+        if self._hub.access_scopes.isdisjoint(scopes):
             return None
         name = str(user["name"])
+        if user.get("kind", "user") != "user":
+            return Viewer(name=f"{user['kind']}:{name}", instructor=WHOLE_CLASS in scopes)
         return Viewer(
             name=name,
             instructor=await self._is_instructor(name, user),
@@ -178,7 +183,13 @@ def _keep(request: Request, answer: Response, name: str, value: str, lasts_s: in
         value,
         max_age=lasts_s,
         path=board_of(request).prefix,
-        secure=request.url.scheme == "https",
+        secure=_is_encrypted(request),
         httponly=True,
         samesite="lax",
     )
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether the browser came by https; of several proxies the first one knows."""
+    first = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+    return (first or request.url.scheme) == "https"
