@@ -39,7 +39,7 @@ def teacher(served: Portal) -> Iterator[httpx.Client]:
 
 
 def finished(client: httpx.Client, action: Any) -> Any:
-    seen = {}
+    seen: dict[str, Any] = {}
 
     def is_done() -> bool:
         try:
@@ -47,7 +47,7 @@ def finished(client: httpx.Client, action: Any) -> Any:
         except httpx.HTTPError:
             return False
         seen.update(answer.json() if answer.status_code == 200 else {"state": "open"})
-        return seen["state"] != "open"
+        return bool(seen["state"] != "open")
 
     until(is_done, WAIT_S)
     return seen
