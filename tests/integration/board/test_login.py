@@ -65,13 +65,13 @@ def test_logging_out_of_the_hub_ends_the_boards_session(served: Portal) -> None:
         assert "/hub/login" in str(browser.get(served.board).url)
 
 
-def test_who_logs_out_of_the_hub_elsewhere_is_out_of_the_board_within_half_a_minute(served: Portal) -> None:
+def test_who_logs_out_of_the_hub_elsewhere_is_out_of_the_board_within_a_minute(served: Portal) -> None:
     with served.logged_in("s4") as browser:
         (kept,) = [each.value for each in browser.cookies.jar if each.name == "labctl-board"]
         cookies = {"labctl-board": kept or ""}
         assert httpx.get(f"{served.board}learners/s4", cookies=cookies).status_code == 200
         browser.get(f"{served.url}hub/logout")
-        until(lambda: httpx.get(f"{served.board}learners/s4", cookies=cookies).status_code == 302, 60)
+        until(lambda: httpx.get(f"{served.board}learners/s4", cookies=cookies).status_code == 302, 90)
 
 
 def test_behind_a_proxy_that_encrypts_the_cookie_is_for_encrypted_connections_only(served: Portal) -> None:
