@@ -18,7 +18,7 @@ from labctl.store.store import Store
 from tests.integration.board.browser import WAIT_MS, axe, chromium, serious, visit
 from tests.integration.board.portal import PEOPLE, STEPS, Portal
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("board")]
 DONE = (3, 8, 1, 5, 0, 6, 4, 2, 8, 0, 3, 5)
 """How many steps of the lab each learner has done when the tests begin."""
 PICTURES = os.environ.get("LABCTL_BOARD_PICTURES")
@@ -57,7 +57,8 @@ def test_the_instructor_watches_helps_and_ends(browser: Browser, taught: Portal)
         expect(rows).to_have_count(len(PEOPLE))
         expect(page.locator("#r-s2 .number")).to_have_text("75/75")
         expect(page.locator("#r-s9 th")).to_contain_text("<b>Bobby</b> Tables")
-        expect(page.locator("#summary")).to_contain_text("measured")
+        expect(page.locator("#summary")).to_contain_text("Most fail measured measured.txt says yes · 10 learners")
+        expect(page.locator("#summary")).to_contain_text("Most are at tokens tokens.txt says yes · 2 learners")
         expect(page.locator("#r-s5 .tag")).to_contain_text("stuck")
         expect(page.locator("#summary")).to_contain_text("Grace Hopper, Noor Haddad")
         picture(page, "class")

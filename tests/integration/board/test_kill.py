@@ -8,10 +8,13 @@ import threading
 
 import httpx
 import psutil
+import pytest
 
 from labctl import settings
 from labctl.store.store import Store
 from tests.integration.board.portal import START_S, Portal, until
+
+pytestmark = pytest.mark.xdist_group("board")  # one Hub for all of them
 
 
 def test_a_killed_board_comes_back_and_loses_nothing(served: Portal) -> None:

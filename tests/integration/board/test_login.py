@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.board.portal import Portal, until
 
+pytestmark = pytest.mark.xdist_group("board")  # one Hub for all of them
+
 
 def test_a_learner_is_led_from_the_login_to_their_own_labs(served: Portal) -> None:
     with served.logged_in("s1") as browser:

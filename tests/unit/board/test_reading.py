@@ -97,10 +97,14 @@ def test_the_longest_stuck_comes_first() -> None:
     assert [row.person.id for row in found.stuck] == ["bob", "ada"]
 
 
-def test_the_hardest_is_what_most_have_failed_and_skipping_is_not_failing() -> None:
+def test_the_hardest_is_what_most_have_failed_and_the_hurdle_what_most_have_before_them() -> None:
     outcomes = [{"a": FAIL, "b": SKIP}, {"a": PASS, "b": FAIL}, {"a": PASS, "b": FAIL}]
     found = read(*(seen(f"s{n}", outcomes=each) for n, each in enumerate(outcomes)))
     assert found.hardest == (COLUMNS[1], 2)
+    assert found.hurdle == (COLUMNS[1], 2)
+    early = [{"a": FAIL, "b": FAIL}, {"a": FAIL, "b": FAIL}, {"a": PASS, "b": FAIL}, {}]
+    found = read(*(seen(f"s{n}", outcomes=each) for n, each in enumerate(early)))
+    assert (found.hardest, found.hurdle) == ((COLUMNS[1], 3), (COLUMNS[0], 2))
     assert read(seen("ada", outcomes={"a": PASS})).hardest is None
 
 

@@ -41,6 +41,7 @@ CHINESE: dict[str, str] = {
     "session failed": "会话故障",
     "GPU hours": "GPU 小时",
     "Most fail": "最多人未过",
+    "Most are at": "最多人停在",
     "Need help": "需要帮助",
     "and {n} more": "等另外 {n} 人",
     # States of a session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,14 +68,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Learners × criteria of one lab. `hardest` is the criterion that most have failed last, with how many; None where
-    nobody fails."""
+    """Learners × criteria of one lab. `hardest` is the criterion that most have failed last, with how many; `hurdle` the
+    one at which most stand: the first that their latest report does not pass. None where nobody fails."""
 
     lab: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     hardest: tuple[Column, int] | None
+    hurdle: tuple[Column, int] | None
 
     @property
     def stuck(self) -> list[Row]:
@@ -108,7 +109,14 @@ def matrix(
 ) -> Matrix:
     """The matrix of the seats of one lab, in their order."""
     rows = tuple(row(cohort, columns, each, now) for each in seen)
-    return Matrix(lab=lab, title=title, columns=tuple(columns), rows=rows, hardest=_hardest(columns, rows))
+    return Matrix(
+        lab=lab,
+        title=title,
+        columns=tuple(columns),
+        rows=rows,
+        hardest=_hardest(columns, rows),
+        hurdle=_hurdle(columns, rows),
+    )
 
 
 def row(cohort: Cohort, columns: Sequence[Column], seen: Seen, now: datetime) -> Row:
@@ -170,8 +178,19 @@ def _stuck_since(session: Session | None, attempts: Sequence[Attempt], now: date
 
 
 def _hardest(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Column, int] | None:
-    failed = Counter(
-        column.id for row in rows for column, mark in zip(columns, row.marks, strict=True) if mark is Outcome.FAIL
+    return _most(columns, (number for row in rows for number, mark in enumerate(row.marks) if mark is Outcome.FAIL))
+
+
+def _hurdle(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Column, int] | None:
+    looked_at = (row.marks for row in rows if any(row.marks) and not row.passed)
+    firsts = (
+        next((number for number, mark in enumerate(marks) if mark is not Outcome.PASS), None) for marks in looked_at
     )
-    worst = max(columns, key=lambda column: failed[column.id], default=None)
-    return (worst, failed[worst.id]) if worst and failed[worst.id] else None
+    return _most(columns, (number for number in firsts if number is not None))
+
+
+def _most(columns: Sequence[Column], numbers: Iterable[int]) -> tuple[Column, int] | None:
+    """The column whose number is there most often, the first of several, and how often."""
+    counted = Counter(numbers)
+    worst = max(range(len(columns)), key=lambda number: counted[number], default=0)
+    return (columns[worst], counted[worst]) if counted[worst] else None
