@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import allocator, cases, classroom, docker, inventory
+from bench import allocator, board, cases, classroom, docker, inventory
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,6 +31,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "allocator": allocator.allocator,
     "classroom": classroom.classroom,
     "inventory": inventory.inventory,
+    "board": board.board,
 }
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from labctl import settings
+from labctl.store.store import Store
 from tests.integration.board.browser import WAIT_MS, axe, chromium, serious, visit
 from tests.integration.board.portal import PEOPLE, STEPS, Portal
 
@@ -32,6 +37,11 @@ def taught(served: Portal) -> Portal:
     for number, steps in enumerate(DONE, start=1):
         served.solve(f"s{number}", *STEPS[:steps])
     served.labctl("cohort", "verify", str(served.folder / "autumn"), "--json", code=None)
+    store = Store(settings.load(served.env))
+    for learner in ("s5", "s10"):  # who have been at it for a while, and have nothing to show
+        session = store.session(f"small-lab--autumn--{learner}")
+        assert session is not None
+        store.put(replace(session, created_at=session.created_at - timedelta(minutes=47)))
     return served
 
 
@@ -48,6 +58,8 @@ def test_the_instructor_watches_helps_and_ends(browser: Browser, taught: Portal)
         expect(page.locator("#r-s2 .number")).to_have_text("75/75")
         expect(page.locator("#r-s9 th")).to_contain_text("<b>Bobby</b> Tables")
         expect(page.locator("#summary")).to_contain_text("measured")
+        expect(page.locator("#r-s5 .tag")).to_contain_text("stuck")
+        expect(page.locator("#summary")).to_contain_text("Grace Hopper, Noor Haddad")
         picture(page, "class")
 
         # somebody comes further while the instructor looks
@@ -59,6 +71,9 @@ def test_the_instructor_watches_helps_and_ends(browser: Browser, taught: Portal)
         page.fill("#find", "noor")
         expect(rows.filter(visible=True)).to_have_count(1)
         page.fill("#find", "")
+        page.get_by_label("only who needs help").check()
+        expect(rows.filter(visible=True)).to_have_count(1)
+        page.get_by_label("only who needs help").uncheck()
 
         page.click("#r-s3 .acts a")
         dialog = page.locator("dialog")
@@ -147,7 +162,7 @@ def test_axe_finds_nothing_serious(browser: Browser, taught: Portal, scheme: str
 def test_a_small_screen_shows_everything_in_chinese(
     browser: Browser, taught: Portal, who: str, path: str, name: str
 ) -> None:
-    small = {"viewport": {"width": 360, "height": 740}, "locale": "zh-CN", "color_scheme": "dark"}
+    small: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "locale": "zh-CN", "color_scheme": "dark"}
     with visit(browser, taught, who, path, **small) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert page.evaluate("document.documentElement.lang") == "zh-Hans"
