@@ -37,6 +37,7 @@ CHINESE: dict[str, str] = {
     "could not be looked at": "无法检查",
     "skipped": "跳过",
     "stuck": "停滞",
+    "stuck for": "停滞",
     "session failed": "会话故障",
     "GPU hours": "GPU 小时",
     "Most fail": "最多人未过",
