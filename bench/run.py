@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import allocator, board, cases, classroom, docker, inventory
+from bench import allocator, board, board_load, cases, classroom, docker, inventory
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -32,6 +32,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "classroom": classroom.classroom,
     "inventory": inventory.inventory,
     "board": board.board,
+    "board_load": board_load.board_load,
 }
 
 
