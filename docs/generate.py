@@ -92,7 +92,7 @@ def cohort_file_page() -> str:
     return HEADER + intro + "\n" + "\n".join(tables) + "\n" + _ROSTER
 
 
-_COHORT_MODELS = ("Window", "Sessions", "Limits", "Gpu", "Stagger", "Late", "Cost")
+_COHORT_MODELS = ("Window", "Sessions", "Limits", "Gpu", "Stagger", "Late", "Cost", "Webhook")
 _ROSTER = """\
 # The list of people
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from labctl.checks.base import Duration, Model, NonEmpty
+from labctl.cohorts.webhook import Webhook
 from labctl.errors import LabctlError, LabFileError
 from labctl.gpus.need import Need, modes
 from labctl.labs import catalog, courses
@@ -201,6 +202,8 @@ class Cohort(Model):
     """Who may see and do everything: email addresses or user names of the portal."""
     cost: Cost | None = None
     """LABCTL_GPU_HOUR_PRICE when left out."""
+    webhooks: list[Webhook] = []
+    """Where is posted to what happens in the class, by the board of `labctl hub serve`: see board-api.md."""
 
     @model_validator(mode="after")
     def _labs_or_a_course(self) -> Cohort:

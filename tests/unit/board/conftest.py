@@ -45,7 +45,7 @@ class Named:
 
 @pytest.fixture
 def room(ctx: Context, home: Path, write_lab: Callable[..., Path]) -> Room:
-    write_lab(**{"README.md": "# Read me\n\n<script>alert(1)</script>\n"})
+    write_lab(**{"README.md": "# Read me\n\n## First\n\n<script>alert(1)</script>\n"})
     write_lab("other-lab")
     folder = home / "autumn"
     folder.mkdir()

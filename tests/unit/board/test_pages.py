@@ -53,7 +53,8 @@ def test_a_learner_sees_instructions_results_and_hints_of_their_own_lab(client: 
     verify(started.ctx, session)
     assert "A small lab" in get(client, "bob", "learners/bob")
     page = get(client, "bob", "learners/bob/small-lab")
-    assert "<h2>Read me</h2>" in page
+    assert "<h3>First</h3>" in page
+    assert "Read me" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "answer.txt says yes" in page
     assert "write it" in page

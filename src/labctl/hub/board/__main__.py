@@ -27,6 +27,7 @@ def _serve() -> None:
     from labctl.hub.board.actions import Actions
     from labctl.hub.board.app import create_app
     from labctl.hub.board.base import Board
+    from labctl.hub.board.hooks import hooks
     from labctl.hub.board.hub_login import HubLogin, HubPlace
     from labctl.hub.board.room import open_room
     from labctl.hub.board.watch import Watch
@@ -50,6 +51,7 @@ def _serve() -> None:
         actions=Actions(room),
         login=HubLogin(hub, room, secret),
         secret=secret,
+        hooks=hooks(room.file, os.environ),
         prefix=os.environ["JUPYTERHUB_SERVICE_PREFIX"],
         hub_prefix=os.environ.get("JUPYTERHUB_BASE_URL", "/"),
     )

@@ -14,6 +14,7 @@ from labctl.hub.board import forms, pages, problems, streaming
 from labctl.hub.board.api import document
 from labctl.hub.board.base import Board
 from labctl.hub.board.guard import Guard
+from labctl.hub.board.posting import Post
 from labctl.hub.board.render import page
 
 STATIC = Path(__file__).with_name("static")
@@ -39,7 +40,10 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     """What a board that died has left undone is done; what is under way when this one ends, the next one does."""
     board: Board = app.state.board
     board.actions.resume()
+    post = Post(board.room, board.hooks)
+    post.start()
     yield
+    post.close()
     board.actions.close()
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from labctl.hub.board.actions import Actions
+    from labctl.hub.board.hooks import Hook
     from labctl.hub.board.login import Login
     from labctl.hub.board.room import Room
     from labctl.hub.board.watch import Watch
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A room, who watches it, what can be done in it, who may enter, and where it is served: `prefix` is the path of the
-    board, `hub_prefix` the one above the Hub's and the users' pages, empty without a Hub; both end with a slash.
+    """A room, who watches it, what can be done in it, who may enter, who is told elsewhere (`hooks`), and where it is
+    served: `prefix` is the path of the board, `hub_prefix` the one above the Hub's and the users' pages, empty without a
+    Hub; both end with a slash.
 
     `secret` signs cookies and forms; `run` tells one run of the board from the next. `pages`, `forms` and `api` are how
     often somebody may ask.
@@ -38,6 +40,7 @@ class Board:
     forms: Pace = field(default_factory=lambda: Pace(60, 60.0))
     api: Pace = field(default_factory=lambda: Pace(600, 60.0))
     streams: dict[str, int] = field(default_factory=dict)
+    hooks: tuple[Hook, ...] = ()
 
 
 def board_of(request: Request) -> Board:

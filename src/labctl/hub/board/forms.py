@@ -76,7 +76,7 @@ async def ask_all(request: Request, viewer: PageViewer, lab: str) -> Response:
         "back": f"{board.prefix}class?lab={lab}",
         "action": "verify",
         "label": "Verify all",
-        "warning": "Every running session of this lab that has not passed is looked at, one after the other.",
+        "warning": "Every running session of this lab that has not passed is looked at, a few at a time.",
         "target": f"{board.prefix}class/verify?lab={lab}",
     }
     return page(request, "confirm.html", viewer, **values)

@@ -28,6 +28,7 @@ COOKIE, STATE = "labctl-board", "labctl-board-state"
 LASTS_S, STATE_LASTS_S = 12 * 3600, 600
 KNOWN_S = 30.0
 """So long is it believed what the Hub has said of a token."""
+MANY = 1000
 INSTRUCTORS = frozenset({"instructor", "instructors"})
 """Groups of the Hub whose members see and do everything."""
 
@@ -74,9 +75,14 @@ class HubLogin:
         at, viewer = self._known.get(key, (0.0, None))
         if now - at >= KNOWN_S:
             viewer = await self._ask(token)
-            self._known = {k: seen for k, seen in self._known.items() if now - seen[0] < KNOWN_S}
+            self._forget(now)
             self._known[key] = (now, viewer)
         return viewer
+
+    def _forget(self, now: float) -> None:
+        """What is old; and where somebody tries token after token, all that was refused."""
+        many = len(self._known) > MANY
+        self._known = {k: (at, who) for k, (at, who) in self._known.items() if now - at < KNOWN_S and (who or not many)}
 
     def start(self, back: str) -> str:
         return f"{self._hub.callback_path.rpartition('/')[0]}/login?{urlencode({'next': back})}"

@@ -30,14 +30,17 @@ def instructions(lab: Lab, language: str) -> Instructions | None:
 
 
 def html(text: str) -> Markup:
-    """Markdown as HTML: tags in it are shown as text, links lead out with no trace, pictures are their words.
+    r"""Markdown as HTML: tags in it are shown as text, links lead out with no trace, pictures are their words. A title in
+    the first line is left out: the page has it.
 
-    >>> html("# A & <script>b</script>").strip()
-    Markup('<h2>A &amp; &lt;script&gt;b&lt;/script&gt;</h2>')
+    >>> html("# A title\n\n## A & <script>b</script>").strip()
+    Markup('<h3>A &amp; &lt;script&gt;b&lt;/script&gt;</h3>')
     >>> html("[x](javascript:alert(1))").strip()
     Markup('<p>[x](javascript:alert(1))</p>')
     """
     tokens = _parser().parse(text)
+    if tokens and tokens[0].tag == "h1":
+        del tokens[:3]
     for token in tokens:
         _lower(token)
         for child in token.children or ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from labctl.store.records import Attempt, Session
 
 LOOKS_EVERY_S = 1.0
 QUIET_LOOKS = 15
+FRESH_S = 5.0
+"""So late may it be seen that time has passed or the list of people has changed; what the store has is seen at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Watch:
     room: Room
     _look: Look = field(default_factory=Look)
     _since: int = 0
+    _stale_at: float = 0.0
     _sessions: dict[str, Session] = field(default_factory=dict)
     _attempts: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
     _outcomes: dict[str, dict[str, Outcome]] = field(default_factory=dict)
@@ -60,6 +64,9 @@ class Watch:
         """What is now; the same object as before where nothing has changed."""
         with self._lock:
             changes = self.room.ctx.store.changes(self.room.cohort.name, self._since)
+            if changes.version == self._since and time.monotonic() < self._stale_at:
+                return self._look
+            self._stale_at = time.monotonic() + FRESH_S
             self._keep(changes)
             matrices = self._matrices()
             told = {each.learner for each in changes.messages} | {each.learner for each in changes.entries}

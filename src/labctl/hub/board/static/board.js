@@ -12,6 +12,12 @@ function inWords(seconds) {
   return ago.format(Math.trunc(seconds / size), unit)
 }
 
+function asSpan(seconds) {
+  const minutes = Math.max(0, Math.floor(seconds / 60))
+  const [unit, number] = minutes < 120 ? ["minute", minutes] : ["hour", Math.floor(minutes / 60)]
+  return new Intl.NumberFormat(lang, { style: "unit", unit, unitDisplay: "short" }).format(number)
+}
+
 function asLeft(seconds) {
   const left = Math.max(0, Math.floor(seconds))
   const two = (number) => String(number).padStart(2, "0")
@@ -19,10 +25,10 @@ function asLeft(seconds) {
 }
 
 function tellTimes(root = document) {
-  for (const time of root.querySelectorAll("time[data-ago], time[data-left], time[data-at]")) {
+  for (const time of root.querySelectorAll("time[data-ago], time[data-left], time[data-at], time[data-for]")) {
     const moment = new Date(time.dateTime)
     const seconds = (moment - Date.now()) / 1000
-    const text = "left" in time.dataset ? asLeft(seconds) : "ago" in time.dataset ? inWords(Math.min(0, seconds)) : at.format(moment)
+    const text = "for" in time.dataset ? asSpan(-seconds) : "left" in time.dataset ? asLeft(seconds) : "ago" in time.dataset ? inWords(Math.min(0, seconds)) : at.format(moment)
     if (time.textContent !== text) time.textContent = text
     time.title ||= at.format(moment)
     if ("left" in time.dataset) time.classList.toggle("soon", seconds < 900)
