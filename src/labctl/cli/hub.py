@@ -37,8 +37,6 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the portal until Ctrl-C; sessions go on. Started again it takes up where it was, also after a kill."""
-    import importlib.util
-
     from labctl.hub import serving
     from labctl.hub.config import Portal
 
@@ -60,7 +58,6 @@ def serve(
         labs=_labs(found, ctx.settings.labs),
         database_url=db,
         more=more,
-        board=importlib.util.find_spec("labctl.hub.board") is not None,
     )
     written = serving.write(portal)
     screen.hint(
