@@ -100,7 +100,7 @@ c.JupyterHub.shutdown_on_logout = False
 
 
 def _people(portal: Portal) -> str:
-    handler = {"folder": str(portal.folder.root), "cohort": portal.folder.cohort}
+    handler = {"folder": str(portal.folder.root)}
     return f"""\
 # Who comes in: whoever has an invite link (`labctl hub invite`), and whoever another authenticator lets in, if you choose
 # one in a file for --config. Only who is on the cohort's list can start anything.
@@ -108,6 +108,8 @@ from labctl.hub.authenticator import InviteHandler
 
 c.JupyterHub.authenticator_class = "labctl.hub.authenticator.InviteAuthenticator"
 c.JupyterHub.extra_handlers = [("/invite", InviteHandler, {handler!r})]
+c.InviteAuthenticator.folder = {str(portal.folder.root)!r}
+c.Authenticator.auth_refresh_age = 60
 c.Authenticator.allow_all = True
 c.Authenticator.delete_invalid_users = False
 
