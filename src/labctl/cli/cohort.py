@@ -230,6 +230,29 @@ def status(file: CohortArgument, json: Json = False) -> None:
     screen.hint(f"labctl cohort verify {file}    look at everybody's work now")
 
 
+@app.command("board")
+def board(
+    file: CohortArgument,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="A free one when left out.")] = 0,
+) -> None:
+    """Serve the instructor's board to this host's own browser, until Ctrl-C; `labctl hub serve` is for learners too."""
+    import importlib.util
+
+    from labctl.cli.context import context
+    from labctl.errors import PreflightError
+
+    if importlib.util.find_spec("uvicorn") is None:
+        raise PreflightError("what the board needs is not installed", "`pip install 'labctl[hub]'`")
+    from labctl.hub.board.serving import serve_here
+
+    def tell(link: str) -> None:
+        screen.answer(link)
+        sys.stdout.flush()  # whoever reads it from a pipe waits for it
+        screen.hint("good for one browser of this host; Ctrl-C ends the board, and nothing else")
+
+    serve_here(context(), file, port, tell)
+
+
 @app.command("export")
 def export(
     file: CohortArgument,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from labctl.progress import Progress
     from labctl.runtimes.base import Runtime
 
-__all__ = ["Collected", "down", "extend", "gc"]
+__all__ = ["Collected", "down", "extend", "extend_to", "gc"]
 
 
 def extend(ctx: Context, session: Session, more_s: float, *, waiting: Callable[[], None] = lambda: None) -> Session:
@@ -30,11 +30,28 @@ def extend(ctx: Context, session: Session, more_s: float, *, waiting: Callable[[
     Raises NotFoundError when it ended meanwhile.
     """
     with session_lock(ctx.settings.home, session.id, waiting=waiting):
-        fresh = ctx.store.session(session.id)
-        if fresh is None or not fresh.live:
-            raise NotFoundError(f"{session.id} has ended", f"`labctl up {session.lab}` starts it again")
+        fresh = _still_live(ctx, session)
         base = max(fresh.expires_at or ctx.now(), ctx.now())
         return ctx.store.put(replace(fresh, expires_at=base + timedelta(seconds=more_s)))
+
+
+def extend_to(ctx: Context, session: Session, until: datetime) -> Session:
+    """The session, which ends at `until` or later; doing it again changes nothing. One without an end keeps that.
+
+    Raises NotFoundError when it ended meanwhile.
+    """
+    with session_lock(ctx.settings.home, session.id):
+        fresh = _still_live(ctx, session)
+        if fresh.expires_at is None or fresh.expires_at >= until:
+            return fresh
+        return ctx.store.put(replace(fresh, expires_at=until))
+
+
+def _still_live(ctx: Context, session: Session) -> Session:
+    fresh = ctx.store.session(session.id)
+    if fresh is None or not fresh.live:
+        raise NotFoundError(f"{session.id} has ended", f"`labctl up {session.lab}` starts it again")
+    return fresh
 
 
 def down(

@@ -145,8 +145,11 @@ c.JupyterHub.load_groups = {{"instructor": {{"users": ["assistant"]}}}}
 c.JupyterHub.load_roles = [
     {{"name": "user", "scopes": ["self", "access:services!service=board"]}},
     {{"name": "board", "services": ["board"], "scopes": ["list:users", "read:users:groups", "read:roles:users"]}},
+    {{"name": "gradebook", "services": ["gradebook"], "scopes": ["access:services!service=board", "custom:labctl:class"]}},
+    {{"name": "clock", "services": ["clock"], "scopes": ["access:services!service=board"]}},
 ]
-c.JupyterHub.services = [{{
+c.JupyterHub.custom_scopes = {{"custom:labctl:class": {{"description": "See and do everything in the class."}}}}
+c.JupyterHub.services = [{{"name": name, "api_token": name * 4}} for name in ("gradebook", "clock")] + [{{
     "name": "board",
     "url": "http://127.0.0.1:{board}",
     "command": [{python!r}, "-m", "labctl.hub.board"],

@@ -181,3 +181,20 @@ def test_without_a_stream_the_page_asks_now_and_then(browser: Browser, taught: P
         taught.solve("s8", *STEPS[:5])
         taught.labctl("verify", "small-lab--autumn--s8", "--json", code=None)
         expect(page.locator("#r-s8 .number")).to_have_text("45/75", timeout=WAIT_MS)
+
+
+def test_without_javascript_everything_is_done_by_forms(browser: Browser, taught: Portal) -> None:
+    ready = ".matrix tbody tr"
+    with visit(browser, taught, "teacher", ready=ready, java_script_enabled=False) as page:
+        page.click("#r-s11 .acts a")
+        page.get_by_role("link", name="Restart …").click()
+        page.get_by_role("button", name="Restart", exact=True).click()
+        expect(page.locator("h1")).to_have_text("Fine-tune a small model")
+        page.get_by_role("link", name="Log", exact=True).click()
+        expect(page.locator("table.log tbody tr").first).to_contain_text("restart")
+    with visit(browser, taught, "s11", "learners/s11/small-lab", ready=".criteria", java_script_enabled=False) as page:
+        taught.solve("s11", *STEPS[:6])
+        page.get_by_role("button", name="Verify").click()
+        page.wait_for_url("**/learners/s11/small-lab")
+        page.reload()
+        expect(page.locator(".points").first).to_contain_text("60 of 75 points")

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from tests.integration.board.portal import Portal
+from tests.integration.board.portal import Portal, until
 
 
 def test_a_learner_is_led_from_the_login_to_their_own_labs(served: Portal) -> None:
@@ -63,3 +63,19 @@ def test_logging_out_of_the_hub_ends_the_boards_session(served: Portal) -> None:
     with served.logged_in("s3") as browser:
         browser.get(f"{served.board}logout")
         assert "/hub/login" in str(browser.get(served.board).url)
+
+
+def test_who_logs_out_of_the_hub_elsewhere_is_out_of_the_board_within_a_minute(served: Portal) -> None:
+    with served.logged_in("s4") as browser:
+        (kept,) = [each.value for each in browser.cookies.jar if each.name == "labctl-board"]
+        cookies = {"labctl-board": kept or ""}
+        assert httpx.get(f"{served.board}learners/s4", cookies=cookies).status_code == 200
+        browser.get(f"{served.url}hub/logout")
+        until(lambda: httpx.get(f"{served.board}learners/s4", cookies=cookies).status_code == 302, 90)
+
+
+def test_behind_a_proxy_that_encrypts_the_cookie_is_for_encrypted_connections_only(served: Portal) -> None:
+    plain = httpx.get(f"{served.board}login")
+    encrypted = httpx.get(f"{served.board}login", headers={"X-Forwarded-Proto": "https"})
+    assert "secure" not in plain.headers["set-cookie"].lower()
+    assert "secure" in encrypted.headers["set-cookie"].lower()

@@ -45,7 +45,9 @@ class Named:
 
 @pytest.fixture
 def room(ctx: Context, home: Path, write_lab: Callable[..., Path]) -> Room:
-    write_lab(**{"README.md": "# Read me\n\n## First\n\n<script>alert(1)</script>\n"})
+    write_lab(
+        **{"README.zh.md": "# 说明\n\n## 第一步\n", "README.md": "# Read me\n\n## First\n\n<script>alert(1)</script>\n"}
+    )
     write_lab("other-lab")
     folder = home / "autumn"
     folder.mkdir()

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from fastapi.testclient import TestClient
 
+from labctl.hub.board.base import Board
 from labctl.hub.board.room import Room
+from labctl.hub.board.streaming import MAX_STREAMS
 from labctl.sessions.verify import verify
 
 PREFIX = "/services/board/"
 
 
-def get(client: TestClient, who: str, path: str, status: int = 200, **headers: str) -> str:
+def get(client: TestClient, who: str, path: str, status: int = 200, language: str = "en") -> str:
     client.cookies.set("who", who)
-    answer = client.get(PREFIX + path, headers=headers)
+    answer = client.get(PREFIX + path, headers={"accept-language": language})
     assert answer.status_code == status, answer.text
     return answer.text
 
@@ -58,7 +60,7 @@ def test_a_learner_sees_instructions_results_and_hints_of_their_own_lab(client: 
     assert "&lt;script&gt;alert(1)" in page
     assert "answer.txt says yes" in page
     assert "write it" in page
-    assert "/user/bob/small-lab/" in page
+    assert 'href="/hub/spawn/bob/small-lab"' in page
 
 
 def test_a_learner_verifies_from_the_page(client: TestClient, started: Room) -> None:
@@ -136,3 +138,44 @@ def test_every_answer_has_a_strict_policy(client: TestClient, started: Room) -> 
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"<script>|\son\w+=|style=|https?://(?!testserver)", answer.text.replace("&lt;", "")), path
+
+
+def test_a_reader_of_chinese_has_pages_and_instructions_in_it(client: TestClient, started: Room) -> None:
+    page = get(client, "bob", "learners/bob/small-lab", language="zh-CN")
+    assert '<html lang="zh-Hans">' in page
+    assert '<article class="card text" lang="zh-Hans">' in page
+    assert "第一步" in page
+    assert "剩余时间：" in page
+    client.get(f"{PREFIX}language/en?back={PREFIX}learners/bob/small-lab")
+    assert "Time left:" in get(client, "bob", "learners/bob/small-lab", language="zh-CN")
+    assert get(client, "bob", "language/xx", 404)
+
+
+def test_only_rows_that_have_changed_are_told(client: TestClient, started: Room) -> None:
+    client.cookies.set("who", "teacher")
+    rows = f"{PREFIX}rows?lab=small-lab&since="
+    first = client.get(rows).json()
+    assert first["rows"].count("<tr") == 3
+    assert client.get(rows + first["version"]).json() == {"version": first["version"], "rows": "", "summary": ""}
+    post(client, "bob", "learners/bob/small-lab/verify", csrf=csrf_of(get(client, "bob", "learners/bob/small-lab")))
+    client.cookies.set("who", "teacher")
+    second = client.get(rows + first["version"]).json()
+    assert 'id="r-bob"' in second["rows"]
+    assert second["rows"].count("<tr") == 1
+    assert "answer.txt says yes" in second["summary"]
+    for of_another_run in ("00000000.1", "nonsense", f"{first['version'].partition('.')[0]}.x", "9" * 50):
+        assert client.get(rows + of_another_run).json()["rows"].count("<tr") == 3
+
+
+def test_somebody_with_very_many_windows_is_told_to_ask_instead(client: TestClient, board: Board) -> None:
+    board.streams["teacher"] = MAX_STREAMS
+    assert get(client, "teacher", "events?lab=small-lab", 429)
+
+
+def test_who_asks_for_very_many_pages_waits(client: TestClient, board: Board) -> None:
+    while not board.pages.wait_s("bob"):
+        pass
+    client.cookies.set("who", "bob")
+    answer = client.get(f"{PREFIX}learners/bob")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert get(client, "cy", "learners/cy")

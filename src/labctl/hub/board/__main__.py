@@ -22,14 +22,13 @@ def main() -> int:
 
 
 def _serve() -> None:
-    import uvicorn
-
     from labctl.hub.board.actions import Actions
     from labctl.hub.board.app import create_app
     from labctl.hub.board.base import Board
     from labctl.hub.board.hooks import hooks
     from labctl.hub.board.hub_login import HubLogin, HubPlace
     from labctl.hub.board.room import open_room
+    from labctl.hub.board.serving import listen, serve
     from labctl.hub.board.watch import Watch
     from labctl.sessions.context import here
 
@@ -55,15 +54,7 @@ def _serve() -> None:
         prefix=os.environ["JUPYTERHUB_SERVICE_PREFIX"],
         hub_prefix=os.environ.get("JUPYTERHUB_BASE_URL", "/"),
     )
-    uvicorn.run(
-        create_app(board),
-        host=url.hostname or "127.0.0.1",
-        port=url.port or 0,
-        log_level="warning",
-        proxy_headers=True,
-        server_header=False,
-        timeout_graceful_shutdown=3,
-    )
+    serve(create_app(board), listen(url.hostname or "127.0.0.1", url.port or 0))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ MAX_KEY_CHARS = 100
 OWN_ASKS = (6, 60.0)
 """So many verifications a learner may ask for at once, and again in so many seconds."""
 STARTED_AT_ONCE = 4
+SOON_S = 3.0
 log = logging.getLogger("labctl.board")
 
 
@@ -41,7 +42,11 @@ class Actions:
     """The actions of one class. Safe to use from several threads."""
 
     def __init__(self, room: Room, *, verifying: int | None = None) -> None:
-        workers = {"verify": verifying or max(2, os.cpu_count() or 1), "sessions": STARTED_AT_ONCE}
+        workers = {
+            "verify": verifying or max(2, os.cpu_count() or 1),
+            "sessions": STARTED_AT_ONCE,
+            "time": STARTED_AT_ONCE,
+        }
         self._room = room
         self._lines = {name: Line(name, number, self._do) for name, number in workers.items()}
         self._pace = Pace(*OWN_ASKS)
@@ -59,10 +64,10 @@ class Actions:
         values: Mapping[str, Any] | None = None,
         key: str | None = None,
     ) -> Entry:
-        """The entry of the log: with an outcome when it is done, with none yet when workers do it.
+        """The entry of the log: with an outcome when it is done, with none yet when it takes long.
 
         Asked again with the same `key`, it is what it was; asked while the same is being done to the same session, it is
-        that. No `learner` with `message` is everybody. Raises Forbidden, NotFoundError, PreflightError, UsageError, TooOften.
+        that, unless it is more time. No `learner` with `message` is everybody. Raises Forbidden, NotFoundError, PreflightError, UsageError, TooOften.
         """
         deed = _deed(action)
         self._check_may(viewer, deed, learner)
@@ -73,7 +78,7 @@ class Actions:
             return again
         if not viewer.instructor and (wait_s := self._pace.wait_s(viewer.name)):
             raise TooOften(wait_s)
-        return self._begin(deed, replace(wanted, request=deed.check(self._room, seat, values or {})))
+        return self._begin(deed, wanted, seat, values or {})
 
     def entry(self, id: int) -> Entry | None:
         """An entry of this class's log."""
@@ -157,15 +162,19 @@ class Actions:
             )
         return found
 
-    def _begin(self, deed: Deed, wanted: Entry) -> Entry:
+    def _begin(self, deed: Deed, wanted: Entry, seat: Seat | None, values: Mapping[str, Any]) -> Entry:
+        """One at a time: what is written down of an action may follow from those before it."""
         with self._changed:
             same = [id for id, what in self._open.items() if what == (wanted.action, wanted.session)]
-            if wanted.key is None and same and (running := self.entry(same[0])) is not None:
+            if wanted.key is None and not deed.soon and same and (running := self.entry(same[0])) is not None:
                 return running
-            entry, new = self._room.ctx.store.journal.begin(wanted)
+            request = deed.check(self._room, seat, values)
+            entry, new = self._room.ctx.store.journal.begin(replace(wanted, request=request))
             if new and deed.line:
                 self._queue(deed, entry)
-        return self._do(entry) if new and not deed.line else entry
+        if new and not deed.line:
+            return self._do(entry)
+        return (self.wait(entry.id, SOON_S) if deed.soon else None) or entry
 
     def _queue(self, deed: Deed, entry: Entry) -> None:
         """Whoever asks for many has them done one at a time, between those of others."""

@@ -12,8 +12,7 @@ from labctl.cohorts.seat import Seat
 from labctl.errors import NotFoundError, PreflightError, UsageError
 from labctl.hub.board.room import Room
 from labctl.progress import Step
-from labctl.sessions.end import down
-from labctl.sessions.end import extend as extend_session
+from labctl.sessions.end import down, extend_to
 from labctl.store.records import Entry, Message, Session, iso, moment
 from labctl.units import format_duration
 
@@ -26,21 +25,20 @@ MIN_MORE_S, MAX_MORE_S = 60.0, 7 * 86400.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
     """`run` does it and gives the words for it; `check` gives what is kept of the values that were asked with, or raises
-    UsageError. A `slow` one is done by workers of its `line`; `own` says that learners may, of their own work."""
+    UsageError. What may take long is done by workers of a `line`; whoever asks for what is done `soon` as a rule waits a
+    moment for it. `own` says that learners may, of their own work."""
 
     run: Callable[[Room, Entry], str]
     check: Callable[[Room, Seat | None, Values], Values]
     line: str = ""
+    soon: bool = False
     own: bool = False
     needs_lab: bool = True
 
 
 def extend(room: Room, entry: Entry) -> str:
     """The session lives until the moment that was written down when it was asked: doing it twice gives no more."""
-    session, until = _live(room, entry), moment(entry.request["until"])
-    if session.expires_at is not None and session.expires_at < until:
-        base = max(session.expires_at, room.ctx.now())
-        session = extend_session(room.ctx, session, (until - base).total_seconds())
+    session = extend_to(room.ctx, _live(room, entry), moment(entry.request["until"]))
     return f"until {iso(session.expires_at)}" if session.expires_at else "it has no end"
 
 
@@ -88,7 +86,8 @@ def message(room: Room, entry: Entry) -> str:
 
 
 def _extended(room: Room, seat: Seat | None, values: Values) -> Values:
-    """`more_s`, the seconds that were asked for, and `until`, what that makes of the session's end now."""
+    """`more_s`, the seconds that were asked for, and `until`, what that makes of the session's end: of the one that it
+    will have when everything that was asked for before is done."""
     more_s = values.get("more_s")
     if not isinstance(more_s, int | float) or not MIN_MORE_S <= more_s <= MAX_MORE_S:
         accepted = f"from {format_duration(MIN_MORE_S)} to {format_duration(MAX_MORE_S)}"
@@ -96,8 +95,15 @@ def _extended(room: Room, seat: Seat | None, values: Values) -> Values:
     session = room.ctx.store.session(seat.session) if seat else None
     if session is None or not session.live:
         raise _not_running(seat.session if seat else "")
-    base: datetime = max(session.expires_at or room.ctx.now(), room.ctx.now())
+    begun = [moment(entry.request["until"]) for entry in _extending(room, session)]
+    base: datetime = max([session.expires_at or room.ctx.now(), room.ctx.now(), *begun])
     return {"more_s": more_s, "until": iso(base + timedelta(seconds=more_s))}
+
+
+def _extending(room: Room, session: Session) -> list[Entry]:
+    """Extensions that are written down and not done yet."""
+    unfinished = room.ctx.store.journal.unfinished(room.cohort.name)
+    return [entry for entry in unfinished if (entry.action, entry.session) == ("extend", session.id)]
 
 
 def _written(_room: Room, _seat: Seat | None, values: Values) -> Values:
@@ -137,7 +143,7 @@ def _quiet(_step: Step) -> None:
 
 
 DEEDS: Mapping[str, Deed] = {
-    "extend": Deed(run=extend, check=_extended),
+    "extend": Deed(run=extend, check=_extended, line="time", soon=True),
     "restart": Deed(run=restart, check=_nothing, line="sessions"),
     "end": Deed(run=end, check=_nothing, line="sessions"),
     "message": Deed(run=message, check=_written, needs_lab=False),

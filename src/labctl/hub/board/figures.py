@@ -16,9 +16,9 @@ from labctl.store.records import Held
 class GpuUse:
     """Hours of GPUs, a share of one counted as that share; `cost` is None without a price."""
 
-    hours: float
-    cost: float | None
-    currency: str
+    hours: float = 0.0
+    cost: float | None = None
+    currency: str = ""
 
 
 def gpu_use(room: Room) -> GpuUse:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -27,10 +29,16 @@ from labctl.hub.board.viewer import Viewer
 COOKIE, STATE = "labctl-board", "labctl-board-state"
 LASTS_S, STATE_LASTS_S = 12 * 3600, 600
 KNOWN_S = 30.0
-"""So long is it believed what the Hub has said of a token."""
+"""So long is it believed what the Hub has said of a token, without asking again."""
+BELIEVED_S = 60.0
+"""So long while it is being asked again."""
+LEARNER_S = 300.0
+"""So long is somebody who is no instructor taken for none; who is one is asked about each time."""
 MANY = 1000
 INSTRUCTORS = frozenset({"instructor", "instructors"})
 """Groups of the Hub whose members see and do everything."""
+WHOLE_CLASS = "custom:labctl:class"
+"""The scope with which a service of the Hub, which is nobody on any list, sees and does everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +67,22 @@ class HubPlace:
 
 
 class HubLogin:
-    """Users are the Hub's. What a token may is asked of it, and asked again after half a minute."""
+    """Users are the Hub's. What a token may is asked of it, and asked again after half a minute: whoever is busy on the
+    board does not wait for that, whoever comes back after a minute does."""
 
-    def __init__(self, hub: HubPlace, room: Room, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        hub: HubPlace,
+        room: Room,
+        secret: bytes,
+        clock: Callable[[], float] = time.time,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
         self._hub, self._room, self._secret, self._clock = hub, room, secret, clock
-        self._http = httpx.AsyncClient(timeout=20, trust_env=False)
+        self._http = http or httpx.AsyncClient(timeout=20, trust_env=False)
         self._known: dict[str, tuple[float, Viewer | None]] = {}
+        self._asking: dict[str, asyncio.Task[Viewer | None]] = {}
+        self._no_instructors: dict[str, float] = {}
 
     async def of_page(self, request: Request) -> Viewer | None:
         found = opened(self._secret, COOKIE, request.cookies.get(COOKIE, ""), self._clock())
@@ -72,17 +90,30 @@ class HubLogin:
 
     async def of_token(self, token: str) -> Viewer | None:
         key, now = hashlib.sha256(token.encode()).hexdigest(), self._clock()
-        at, viewer = self._known.get(key, (0.0, None))
-        if now - at >= KNOWN_S:
+        at, viewer = self._known.get(key, (-math.inf, None))
+        if now - at < KNOWN_S:
+            return viewer
+        if key not in self._asking:
+            self._asking[key] = asyncio.create_task(self._renew(key, token))
+            self._asking[key].add_done_callback(lambda task: task.cancelled() or task.exception())
+        return viewer if now - at < BELIEVED_S else await asyncio.shield(self._asking[key])
+
+    async def _renew(self, key: str, token: str) -> Viewer | None:
+        """Ask the Hub, and remember what it says."""
+        try:
             viewer = await self._ask(token)
-            self._forget(now)
-            self._known[key] = (now, viewer)
-        return viewer
+            self._forget(self._clock())
+            self._known[key] = (self._clock(), viewer)
+            return viewer
+        finally:
+            del self._asking[key]
 
     def _forget(self, now: float) -> None:
         """What is old; and where somebody tries token after token, all that was refused."""
         many = len(self._known) > MANY
-        self._known = {k: (at, who) for k, (at, who) in self._known.items() if now - at < KNOWN_S and (who or not many)}
+        known = self._known.items()
+        self._known = {key: (at, who) for key, (at, who) in known if now - at < BELIEVED_S and (who or not many)}
+        self._no_instructors = {name: until for name, until in self._no_instructors.items() if now < until}
 
     def start(self, back: str) -> str:
         return f"{self._hub.callback_path.rpartition('/')[0]}/login?{urlencode({'next': back})}"
@@ -147,9 +178,12 @@ class HubLogin:
         if answer.status_code != 200:
             return None
         user = answer.json()
-        if user.get("kind", "user") != "user" or self._hub.access_scopes.isdisjoint(user.get("scopes", ())):
+        scopes = frozenset(user.get("scopes", ()))
+        if self._hub.access_scopes.isdisjoint(scopes):
             return None
         name = str(user["name"])
+        if user.get("kind", "user") != "user":
+            return Viewer(name=f"{user['kind']}:{name}", instructor=WHOLE_CLASS in scopes)
         return Viewer(
             name=name,
             instructor=await self._is_instructor(name, user),
@@ -160,10 +194,15 @@ class HubLogin:
         """By the cohort file, or by what the Hub tells the board itself; a token need not let its owner's rights be seen."""
         if name.casefold() in {each.casefold() for each in self._room.cohort.instructors}:
             return True
+        if self._clock() < self._no_instructors.get(name, 0.0):
+            return False
         own = {"Authorization": f"token {self._hub.api_token}"}
         answer = await self._call("GET", f"/users/{quote(name, safe='')}", headers=own)
         full = answer.json() if answer.status_code == 200 else user
-        return bool(full.get("admin")) or not INSTRUCTORS.isdisjoint(full.get("groups", ()))
+        found = bool(full.get("admin")) or not INSTRUCTORS.isdisjoint(full.get("groups", ()))
+        if not found:
+            self._no_instructors[name] = self._clock() + LEARNER_S
+        return found
 
     async def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
@@ -178,7 +217,13 @@ def _keep(request: Request, answer: Response, name: str, value: str, lasts_s: in
         value,
         max_age=lasts_s,
         path=board_of(request).prefix,
-        secure=request.url.scheme == "https",
+        secure=_is_encrypted(request),
         httponly=True,
         samesite="lax",
     )
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether the browser came by https; of several proxies the first one knows."""
+    first = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip()
+    return (first or request.url.scheme) == "https"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,7 +14,6 @@ from labctl.errors import NotFoundError
 from labctl.hub.board import words
 from labctl.hub.board.access import Forbidden, PageViewer, check_instructor, check_may_see
 from labctl.hub.board.base import Board, board_of
-from labctl.hub.board.figures import gpu_use
 from labctl.hub.board.guard import inside
 from labctl.hub.board.instructions import instructions
 from labctl.hub.board.reading import Matrix, Row
@@ -64,7 +64,7 @@ async def whole_class(request: Request, viewer: PageViewer, lab: str = "") -> Re
         matrix=matrix,
         labs={name: each.title for name, each in look.matrices.items()},
         rows=rows(request, list(matrix.rows)),
-        gpu=gpu_use(board.room),
+        gpu=board.watch.gpu,
         version=version_of(board, look),
     )
 
@@ -77,13 +77,14 @@ async def learner(request: Request, viewer: PageViewer, learner: str) -> Respons
     person = board.room.person(learner)
     look = await board.watch.now()
     name = "learner_part.html" if request.headers.get("hx-request") else "learner.html"
+    read = board.room.ctx.store.journal.messages
     return page(
         request,
         name,
         viewer,
         person=person,
-        labs=[_card(board, viewer, row) for row in look.of(learner)],
-        messages=board.room.ctx.store.journal.messages(board.room.cohort.name, learner, unread=True),
+        labs=await asyncio.to_thread(lambda: [_card(board, viewer, row) for row in look.of(learner)]),
+        messages=await asyncio.to_thread(read, board.room.cohort.name, learner, unread=True),
         version=version_of(board, look),
     )
 
@@ -99,7 +100,7 @@ async def lab_page(request: Request, viewer: Viewer, learner: str, lab: str, *, 
     """The page of a lab, or the part of it that changes."""
     board = board_of(request)
     look = await board.watch.now()
-    values = _lab_values(board, viewer, look, learner, lab)
+    values = await asyncio.to_thread(_lab_values, board, viewer, look, learner, lab)
     if part:
         return page(request, "lab_part.html", viewer, **values, said=said or values["last_words"])
     language = language_of(request)
@@ -113,7 +114,8 @@ async def log(request: Request, viewer: PageViewer, before: Annotated[int, Query
     """What was done through the board, newest first."""
     check_instructor(viewer)
     room = board_of(request).room
-    found = room.ctx.store.journal.entries(room.cohort.name, before=before, limit=LOG_LINES)
+    read = room.ctx.store.journal.entries
+    found = await asyncio.to_thread(read, room.cohort.name, before=before, limit=LOG_LINES)
     older = found[-1].id if len(found) == LOG_LINES else 0
     return page(request, "log.html", viewer, entries=found, older=older)
 
@@ -181,8 +183,7 @@ def _report(board: Board, row: Row) -> dict[str, Any] | None:
 
 
 def _open_url(board: Board, viewer: Viewer, row: Row) -> str:
-    """Where the learner themself works in it, or starts it; empty for others, and without a Hub."""
+    """Where the learner themself starts it, or comes into it when it runs; empty for others, and without a Hub."""
     if not board.hub_prefix or viewer.learner_id != row.person.id:
         return ""
-    place = f"{quote(viewer.name, safe='')}/{server_name(row.lab)}"
-    return f"{board.hub_prefix}user/{place}/" if row.state == "running" else f"{board.hub_prefix}hub/spawn/{place}"
+    return f"{board.hub_prefix}hub/spawn/{quote(viewer.name, safe='')}/{server_name(row.lab)}"

@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from labctl.hub.board.access import PageViewer, check_instructor, check_may_see
 from labctl.hub.board.base import Board, board_of
-from labctl.hub.board.figures import gpu_use
 from labctl.hub.board.pages import matrix_of, version_of
 from labctl.hub.board.render import part, rows
 from labctl.hub.board.viewer import Viewer
@@ -96,7 +95,7 @@ def _part(board: Board, look: Look, learner: str, since: int) -> list[str]:
 
 
 def _summary(request: Request, board: Board, viewer: Viewer, look: Look, lab: str) -> str:
-    values: dict[str, Any] = {"matrix": look.matrices[lab], "gpu": gpu_use(board.room)}
+    values: dict[str, Any] = {"matrix": look.matrices[lab], "gpu": board.watch.gpu}
     return part(request, "summary.html", viewer, **values)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from labctl.cohorts.seat import Seat
 from labctl.hub.board import reading
+from labctl.hub.board.figures import GpuUse, gpu_use
 from labctl.hub.board.reading import Matrix, Row, Seen
 from labctl.hub.board.room import Room
 from labctl.outcomes import Outcome
@@ -51,6 +52,8 @@ class Watch:
     """Looks when somebody asks, at most once at a time for all of them, and reads only what has changed since."""
 
     room: Room
+    gpu: GpuUse = field(default_factory=GpuUse)
+    """What the class's GPUs come to, as of the last look."""
     _look: Look = field(default_factory=Look)
     _since: int = 0
     _stale_at: float = 0.0
@@ -67,6 +70,7 @@ class Watch:
             if changes.version == self._since and time.monotonic() < self._stale_at:
                 return self._look
             self._stale_at = time.monotonic() + FRESH_S
+            self.gpu = gpu_use(self.room)
             self._keep(changes)
             matrices = self._matrices()
             told = {each.learner for each in changes.messages} | {each.learner for each in changes.entries}

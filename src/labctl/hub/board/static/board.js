@@ -70,7 +70,8 @@ function takeSummary(html) {
 
 async function takePart(place) {
   const answer = await fetch(place.dataset.part, { headers: { "HX-Request": "true" } })
-  if (!answer.ok) return
+  if (answer.status === 401) return location.reload()
+  if (!answer.ok) throw new Error(String(answer.status))
   const html = await answer.text()
   keepingFocus(() => place.replaceChildren(fragment(html)))
   window.htmx.process(place)
@@ -92,7 +93,7 @@ function live(place) {
   source.addEventListener("open", () => { failed = 0; say("on") })
   source.addEventListener("rows", (event) => { keep(place, event); takeRows(event.data) })
   source.addEventListener("summary", (event) => takeSummary(event.data))
-  source.addEventListener("part", (event) => { keep(place, event); takePart(place) })
+  source.addEventListener("part", (event) => { keep(place, event); takePart(place).catch(() => say("off")) })
   source.addEventListener("gone", () => { source.close(); location.reload() })
   source.addEventListener("error", () => {
     failed += 1
@@ -123,8 +124,8 @@ async function poll(place) {
 async function pollRows(place) {
   const url = new URL(place.dataset.rows, location.href)
   url.searchParams.set("since", place.dataset.version)
-  const answer = await fetch(url)
-  if (answer.status === 401) location.reload()
+  const answer = await fetch(url, { redirect: "manual" })
+  if (answer.type === "opaqueredirect") return location.reload() // to the login
   if (!answer.ok) throw new Error(String(answer.status))
   const { version, rows, summary } = await answer.json()
   if (rows) takeRows(rows)
