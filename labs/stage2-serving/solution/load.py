@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from metrics import LATENCY, counters
+from metrics import counters
 
 VLLM = os.environ["LABCTL_URL_VLLM"]
 OUT = Path("out")
 TOWNS = (Path(__file__).parent / "data" / "towns.txt").read_text().split()
 CONCURRENCIES = (1, 4, 16)
 REQUESTS = 16  # of each level, and four for each that runs at a time
-MAX_TOKENS = 48
+MAX_TOKENS = 128
 
 
 async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
@@ -36,6 +36,7 @@ async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
         "messages": [{"role": "user", "content": prompt}],
         "temperature": 0,
         "max_tokens": MAX_TOKENS,
+        "ignore_eos": True,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
@@ -80,7 +81,7 @@ async def measure(concurrency: int) -> dict[str, Any]:
         "seconds": seconds,
         "tokens_per_second": sum(request["tokens"] for request in requests) / seconds,
         "ttft_p50_s": statistics.median(request["ttft_s"] for request in requests),
-        "in_flight": (after[LATENCY] - before[LATENCY]) / seconds,  # Little's law: as many as came in a second, times how long each stayed
+        "in_flight": sum(request["total_s"] for request in requests) / seconds,  # on average: Little's law
         "before": before,
         "after": after,
         "requests": requests,

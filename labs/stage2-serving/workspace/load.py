@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from metrics import LATENCY, counters
+from metrics import counters
 
 VLLM = os.environ["LABCTL_URL_VLLM"]
 OUT = Path("out")
 TOWNS = (Path(__file__).parent / "data" / "towns.txt").read_text().split()
 CONCURRENCIES = (1, 4, 16)
 REQUESTS = 16  # of each level, and four for each that runs at a time
-MAX_TOKENS = 48
+MAX_TOKENS = 128
 
 
 async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
@@ -31,7 +31,8 @@ async def ask(client: httpx.AsyncClient, prompt: str) -> dict[str, Any]:
     Returns `id` (vLLM's, the same in every piece), `tokens` (that were generated, as vLLM counts them), `ttft_s` (seconds from
     sending to the first piece that has text) and `total_s` (to the end of the stream).
     """
-    # Yours: POST /v1/chat/completions, model "base", temperature 0, max_tokens MAX_TOKENS, "stream": True, and
+    # Yours: POST /v1/chat/completions, model "base", temperature 0, max_tokens MAX_TOKENS, "stream": True,
+    # "ignore_eos": True (vLLM's own: every answer gets as long as it may), and
     # "stream_options": {"include_usage": True}: then the last piece, which has no choices, says completion_tokens under usage.
     # httpx: async with client.stream("POST", …) as answer: async for line in answer.aiter_lines(). A piece is a line "data: {…}".
     raise NotImplementedError("step 4: ask in load.py is yours to write")
@@ -58,7 +59,7 @@ async def measure(concurrency: int) -> dict[str, Any]:
         "seconds": seconds,
         "tokens_per_second": sum(request["tokens"] for request in requests) / seconds,
         "ttft_p50_s": statistics.median(request["ttft_s"] for request in requests),
-        "in_flight": (after[LATENCY] - before[LATENCY]) / seconds,  # Little's law: as many as came in a second, times how long each stayed
+        "in_flight": sum(request["total_s"] for request in requests) / seconds,  # on average: Little's law
         "before": before,
         "after": after,
         "requests": requests,

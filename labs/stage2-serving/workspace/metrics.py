@@ -5,9 +5,7 @@ from __future__ import annotations
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-LATENCY = "vllm:e2e_request_latency_seconds_sum"
-"""Seconds that all requests together have been in vLLM, from arrival to their last token."""
-COUNTERS = ("vllm:generation_tokens_total", "vllm:prompt_tokens_total", "vllm:request_success_total", LATENCY)
+COUNTERS = ("vllm:generation_tokens_total", "vllm:prompt_tokens_total", "vllm:request_success_total")
 
 
 async def counters(client: httpx.AsyncClient) -> dict[str, float]:

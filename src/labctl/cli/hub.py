@@ -13,7 +13,7 @@ import typer
 from labctl.cli import screen
 from labctl.cli.cohort import CohortArgument, tell_problems
 from labctl.cli.options import Json, lifetime_s
-from labctl.errors import UsageError
+from labctl.errors import LabFileError, UsageError
 
 if TYPE_CHECKING:
     from labctl.cohorts.roster import Roster
@@ -37,30 +37,33 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the portal until Ctrl-C; sessions go on. Started again it takes up where it was, also after a kill."""
-    import importlib.util
-
     from labctl.hub import serving
     from labctl.hub.config import Portal
 
     serving.check_installed()
     ctx, found, people, folder = _opened(file)
     tell_problems(found.roster, people)
+    instructors = _instructors(found, people)
     proxy, more = serving.proxy_path(os.environ), serving.check_more(config)
     serving.lock(folder)
     serving.check_port(host, port)
+    ports = folder.ports()
+    for number in ports.values():
+        serving.check_port(
+            "127.0.0.1", number, f"end what listens there; or, when no lab runs, remove {folder.root}/ports.json"
+        )
     portal = Portal(
         folder=folder,
         file=found.path.resolve(),
         host=host,
         port=port,
         proxy=proxy,
-        ports=folder.ports(),
-        instructors=[name.casefold() for name in found.spec.instructors],
+        ports=ports,
+        instructors=instructors,
         title=found.spec.title,
         labs=_labs(found, ctx.settings.labs),
         database_url=db,
         more=more,
-        board=importlib.util.find_spec("labctl.hub.board") is not None,
     )
     written = serving.write(portal)
     screen.hint(
@@ -130,6 +133,16 @@ def _learners(people: Roster, who: list[str] | None) -> dict[str, tuple[str, str
     """By id, name and email address."""
     chosen = [people.find(each) for each in who] if who else people.people
     return {person.id: (person.name, person.email) for person in chosen}
+
+
+def _instructors(found: CohortFile, people: Roster) -> list[str]:
+    """Those of the cohort file. A link of a learner's must never log in an instructor."""
+    users = [name.strip().casefold() for name in found.spec.instructors]
+    both = sorted({person.id for person in people.people} & set(users))
+    if both:
+        what = f"{found.path}: `instructors` names {both[0]!r}, which is the id of a learner on the list"
+        raise LabFileError(what, "name the instructor by email address, or give the learner another ID")
+    return users
 
 
 def _instructor(people: Roster, name: str) -> dict[str, tuple[str, str]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from jupyterhub import orm
 from jupyterhub.auth import Authenticator
 from jupyterhub.handlers.base import BaseHandler
+from traitlets import Unicode
 
-from labctl.hub.folder import HubFolder
+from labctl.hub.folder import folder_at
 from labctl.hub.invites import Invite, InviteRefused, Invites
 
 INSTRUCTORS = "instructor"
@@ -18,7 +18,15 @@ INSTRUCTORS = "instructor"
 
 
 class InviteAuthenticator(Authenticator):  # type: ignore[misc]  # JupyterHub is untyped
-    """Nobody logs in with a name and a password: everybody has a link. See `InviteHandler`."""
+    """Nobody logs in with a name and a password: everybody has a link. See `InviteHandler`.
+
+    Whose links are all revoked is logged out, within `auth_refresh_age` seconds.
+    """
+
+    folder = Unicode(help="The folder of the Hub's files; its name is the cohort's.").tag(config=True)
+
+    async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> bool:
+        return Invites(folder_at(self.folder)).is_invited(user.name)
 
     async def authenticate(self, handler: Any, data: Any) -> None:
         return None
@@ -30,8 +38,8 @@ class InviteHandler(BaseHandler):  # type: ignore[misc]
     Nobody is logged in by opening a page: mail scanners open links, and another site may make a browser open one.
     """
 
-    def initialize(self, folder: str, cohort: str) -> None:
-        self._invites = Invites(HubFolder(Path(folder).parent.parent, cohort))
+    def initialize(self, folder: str) -> None:
+        self._invites = Invites(folder_at(folder))
 
     async def get(self) -> None:
         token = self.get_argument("token", "")

@@ -31,7 +31,6 @@ class Portal:
     """`server`, `title` and `minutes` of each lab, for the pages."""
     more: Path | None = None
     """Configuration of one's own, read last."""
-    board: bool = True
 
     @property
     def url(self) -> str:
@@ -42,9 +41,7 @@ class Portal:
 def configuration(portal: Portal) -> str:
     """jupyterhub_config.py."""
     parts = [_HEAD, _places(portal), _sessions(portal), _people(portal), _caretaker(portal)]
-    parts += [_board(portal) if portal.board else _WITHOUT_BOARD]
-    parts += [_more(portal.more)]
-    return "\n".join(parts)
+    return "\n".join([*parts, _board(portal), _more(portal.more)])
 
 
 _HEAD = '''\
@@ -54,11 +51,6 @@ import os
 
 c = get_config()  # noqa: F821
 '''
-
-
-_WITHOUT_BOARD = """\
-c.JupyterHub.default_url = "/hub/home"
-"""
 
 
 def _places(portal: Portal) -> str:
@@ -88,7 +80,6 @@ def _words(portal: Portal) -> dict[str, object]:
     return {
         "cohort_title": portal.title or portal.folder.cohort,
         "labs": [dict(lab) for lab in portal.labs],
-        "board": portal.board,
     }
 
 
@@ -109,7 +100,7 @@ c.JupyterHub.shutdown_on_logout = False
 
 
 def _people(portal: Portal) -> str:
-    handler = {"folder": str(portal.folder.root), "cohort": portal.folder.cohort}
+    handler = {"folder": str(portal.folder.root)}
     return f"""\
 # Who comes in: whoever has an invite link (`labctl hub invite`), and whoever another authenticator lets in, if you choose
 # one in a file for --config. Only who is on the cohort's list can start anything.
@@ -117,24 +108,25 @@ from labctl.hub.authenticator import InviteHandler
 
 c.JupyterHub.authenticator_class = "labctl.hub.authenticator.InviteAuthenticator"
 c.JupyterHub.extra_handlers = [("/invite", InviteHandler, {handler!r})]
+c.InviteAuthenticator.folder = {str(portal.folder.root)!r}
+c.Authenticator.auth_refresh_age = 60
 c.Authenticator.allow_all = True
 c.Authenticator.delete_invalid_users = False
 
 # What they may do: learners what is their own; instructors whatever concerns the cohort.
 c.JupyterHub.load_groups = {{"instructor": {{"users": {sorted(portal.instructors)!r}}}}}
 c.JupyterHub.load_roles = [
-    {{"name": "user", "scopes": ["self"{_to_board(portal)}]}},
+    {{"name": "user", "scopes": ["self", "access:services!service=board"]}},
     {{
         "name": "instructor",
         "groups": ["instructor"],
-        "scopes": ["self", "admin-ui", "admin:users", "admin:servers", "access:servers", "list:users", "read:hub"{_to_board(portal)}],
+        "scopes": [
+            *("self", "admin-ui", "admin:users", "admin:servers", "access:servers", "list:users", "read:hub"),
+            "access:services!service=board",
+        ],
     }},
 ]
 """
-
-
-def _to_board(portal: Portal) -> str:
-    return ', "access:services!service=board"' if portal.board else ""
 
 
 def _caretaker(portal: Portal) -> str:

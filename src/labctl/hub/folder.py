@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from labctl.disk import read_json, write_atomically
 
 _KEPT_PORTS = ("hub", "proxy", "board")
+_RANGE = range(14_000, 20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,19 @@ class HubFolder:
         return known
 
 
+def folder_at(path: str) -> HubFolder:
+    """The folder whose `root` is at `path`."""
+    root = Path(path)
+    return HubFolder(root.parent.parent, root.name)
+
+
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Below those that Linux takes for outgoing connections, one of which would else have it while the Hub is restarted."""
+    numbers = random.sample(_RANGE, len(_RANGE))
+    return list(islice(filter(_is_free, numbers), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -79,6 +79,10 @@ class Invites:
             ids = [id for id, values in known.items() if values.get("user") in gone]
             return [_invite(known.pop(id)) for id in ids]
 
+    def is_invited(self, user: str) -> bool:
+        """Whether a link was made for `user` and not revoked since; it may have expired."""
+        return any(values.get("user") == user for values in self._known().values())
+
     def check(self, token: str, now: datetime) -> Invite:
         """Whose link it is. Raises InviteRefused for one that was changed, made up, revoked or is too old."""
         signed, _, signature = token.partition(".")

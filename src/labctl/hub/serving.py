@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +20,7 @@ from labctl.hub.config import Portal, configuration
 from labctl.hub.folder import HubFolder
 
 PROXY = "configurable-http-proxy"
+_ENDING_S = 5.0
 
 
 def check_installed() -> None:
@@ -41,16 +43,15 @@ def proxy_path(environ: Mapping[str, str]) -> str:
     )
 
 
-def check_port(host: str, port: int) -> None:
-    """Raises PreflightError when nobody can listen there."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise PreflightError(f"{host}:{port} cannot be listened on: {why}", "choose another: --port, --host") from error
+def check_port(host: str, port: int, hint: str = "choose another: --port, --host") -> None:
+    """Raises PreflightError when nobody can listen there, nor could in a moment: a Hub that was killed just now has a proxy
+    that ends after it.
+    """
+    deadline = time.monotonic() + _ENDING_S
+    while (why := _trouble(host, port)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if why:
+        raise PreflightError(f"{host}:{port} cannot be listened on: {why}", hint)
 
 
 def check_more(file: Path | None) -> Path | None:
@@ -76,6 +77,18 @@ def write(portal: Portal) -> Path:
     write_atomically(portal.folder.config, configuration(portal))
     write_atomically(portal.folder.address, json.dumps({"url": portal.url}))
     return portal.folder.config
+
+
+def _trouble(host: str, port: int) -> str:
+    """What keeps a server from listening there; empty when nothing does."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def become(portal: Portal, config: Path) -> NoReturn:

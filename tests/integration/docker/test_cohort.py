@@ -40,7 +40,7 @@ def autumn(home: Path, base_image: str, monkeypatch: pytest.MonkeyPatch) -> Iter
             "text": "Your page is served",
             "points": 3,
             "hint": "Write page.html.",
-            "checks": [{"http": {"service": "web", "path": "/page.html", "body": {"contains": "hello"}}}],
+            "checks": [{"http": {"service": "web", "path": "/page.html", "text": {"contains": "hello"}}}],
         },
         {
             "id": "file",
@@ -78,7 +78,7 @@ def autumn(home: Path, base_image: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def test_a_class_in_containers_from_its_list_to_its_grades(autumn: str) -> None:
-    assert answer("cohort", "plan", autumn)["fit"] == len(LEARNERS)
+    assert answer("cohort", "plan", autumn)["all_at_once"]
     started = answer("cohort", "up", autumn)["sessions"]
     assert {row["learner"]: row["problem"] for row in started} == dict.fromkeys(LEARNERS)
 

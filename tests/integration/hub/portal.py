@@ -92,7 +92,8 @@ class Portal:
         return self.process.wait(timeout=60)
 
     def log(self) -> str:
-        return (self.folder / "hub.log").read_text(errors="replace")[-4000:]
+        lines = (self.folder / "hub.log").read_text(errors="replace").splitlines()
+        return "\n".join([line for line in lines if "ConfigProxy" not in line][-40:])
 
     def children(self) -> list[psutil.Process]:
         assert self.process is not None

@@ -94,13 +94,13 @@ def _environment(plan: Plan, notebook: Notebook, folder: SessionFolder) -> dict[
         "JUPYTERLAB_WORKSPACES_DIR": str(place / "workspaces"),
         "JUPYTERLAB_SETTINGS_DIR": str(place / "settings"),
         "IPYTHONDIR": str(place / "ipython"),
-        "SHELL": _shell(),
+        "SHELL": shell.of_a_class(folder, plan.lab)[0],
     }
 
 
 def _settings(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
     shell.tools(folder)
-    command = shell.command(folder, plan.lab, {"SHELL": _shell()})
+    command = shell.of_a_class(folder, plan.lab)
     return {
         "ServerApp": {
             "root_dir": plan.workspace.path,
@@ -130,11 +130,6 @@ def _kernel(plan: Plan, folder: SessionFolder) -> dict[str, Any]:
 
 def _venv(plan: Plan, folder: SessionFolder) -> str | None:
     return str(envs.folder(folder.home, plan.env(plan.workspace.env))) if plan.workspace.env else None
-
-
-def _shell() -> str:
-    """The host's bash, where there is one: everybody in a class has the same."""
-    return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
 
 
 def _place(folder: SessionFolder) -> Path:

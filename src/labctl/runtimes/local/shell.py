@@ -22,6 +22,11 @@ unset ZDOTDIR
 PATH=$lab_path; unset lab_path; rehash
 PS1="({lab}) $PS1"
 """
+_OF_A_CLASS = """\
+PS1='({lab}) \\W\\$ '
+alias ls='ls --color=auto' ll='ls -l'
+echo "labctl verify    see how far you are"
+"""
 _LABCTL = """\
 #!/bin/sh
 exec '{python}' -m labctl "$@"
@@ -38,6 +43,13 @@ def command(folder: SessionFolder, lab: str, environ: Mapping[str, str] | None =
         _write(place / ".zshrc", _ZSH.format(lab=lab))
         return ["env", f"ZDOTDIR={place}", shell, "-i"]
     return [shell]
+
+
+def of_a_class(folder: SessionFolder, lab: str) -> list[str]:
+    """The same for somebody who is not whoever runs labctl, and has none of their start-up files: bash, else sh."""
+    if not Path("/bin/bash").exists():
+        return ["/bin/sh"]
+    return ["/bin/bash", "--rcfile", str(_write(folder.root / "shell" / "classrc", _OF_A_CLASS.format(lab=lab))), "-i"]
 
 
 def tools(folder: SessionFolder) -> Path:
