@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 HERE = "127.0.0.1"
 GRACE_S = 3
 """So long has an answer to end when the board does; streams never would."""
+KEPT_S = 3600
+"""So long is a connection kept that nobody uses: the Hub's proxy keeps its own, and what it sends in the moment in which the
+board closes one is lost (503)."""
 
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
@@ -26,7 +29,12 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        app, log_level="warning", proxy_headers=True, server_header=False, timeout_graceful_shutdown=GRACE_S
+        app,
+        log_level="warning",
+        proxy_headers=True,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEPT_S,
     )
     uvicorn.Server(config).run(sockets=[listening])
 
