@@ -38,6 +38,7 @@ def board_load(
         "seconds": seconds,
         "requests": figures,
         "failures": sum(each["failures"] for each in figures.values()),
+        "failed_with": _failures(folder / "load_failures.csv"),
         "memory_before_mib": before,
         "memory_most_mib": most,
         "memory_most_together_mib": round(sum(most.values()), 1),
@@ -80,3 +81,9 @@ def _figures(path: Path) -> dict[str, dict[str, Any]]:
         }
         for row in rows
     }
+
+
+def _failures(path: Path) -> dict[str, int]:
+    """How often a request failed with which error."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return {f"{row['Name']}: {row['Error']}": int(row["Occurrences"]) for row in csv.DictReader(stream)}
