@@ -62,3 +62,18 @@ def test_a_taken_port_is_said_in_words(autumn: Path, serving: subprocess.Popen[s
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 4
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+
+
+def test_pages_that_are_open_do_not_hold_up_its_end(serving: subprocess.Popen[str]) -> None:
+    assert serving.stdout is not None
+    link = serving.stdout.readline().strip()
+    with httpx.Client(follow_redirects=True, timeout=60) as browser:
+        browser.get(link)
+        place = link.partition("enter")[0]
+        with browser.stream("GET", f"{place}events?lab=small-lab") as stream:
+            lines = stream.iter_lines()
+            assert next(line for line in lines if line.startswith("event:")) == "event: rows"
+            serving.send_signal(signal.SIGINT)
+            assert all(line.startswith(("event: summary", "data:", "id:", ":")) or not line for line in lines)
+    _, err = serving.communicate(timeout=60)
+    assert "ERROR" not in err

@@ -11,6 +11,7 @@ from labctl.errors import PreflightError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
 
     from fastapi import FastAPI
 
@@ -18,15 +19,20 @@ if TYPE_CHECKING:
 
 HERE = "127.0.0.1"
 GRACE_S = 3
-"""So long has an answer to end when the board does; streams never would."""
+"""So long has an answer to end when the board does."""
 KEPT_S = 3600
 """So long is a connection kept that nobody uses: the Hub's proxy keeps its own, and what it sends in the moment in which the
 board closes one is lost (503)."""
 
 
 def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Answer what comes to the socket until a signal ends it."""
+    """Answer what comes to the socket until a signal ends it; then streams end first, which would never end by themselves."""
     import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.board.watch.close()
+            super().handle_exit(sig, frame)
 
     config = uvicorn.Config(
         app,
@@ -36,7 +42,7 @@ def serve(app: FastAPI, listening: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEPT_S,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

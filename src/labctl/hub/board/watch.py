@@ -54,6 +54,7 @@ class Watch:
     room: Room
     gpu: GpuUse = field(default_factory=GpuUse)
     """What the class's GPUs come to, as of the last look."""
+    _closing: bool = False
     _look: Look = field(default_factory=Look)
     _since: int = 0
     _stale_at: float = 0.0
@@ -84,9 +85,9 @@ class Watch:
         return await asyncio.shield(self._task)
 
     async def changes(self, since: int) -> AsyncIterator[Look | None]:
-        """A look whenever there is something newer than `since`; None now and then without news."""
+        """A look whenever there is something newer than `since`; None now and then without news. It ends with the board."""
         quiet = 0
-        while True:
+        while not self._closing:
             look = await self.now()
             if look.version > since:
                 since, quiet = look.version, 0
@@ -95,6 +96,10 @@ class Watch:
                 quiet = 0
                 yield None
             await asyncio.sleep(LOOKS_EVERY_S)
+
+    def close(self) -> None:
+        """Whoever watches is told no more, from a second later on. May be called by a handler of signals."""
+        self._closing = True
 
     def _keep(self, changes: Changes) -> None:
         self._since = changes.version
