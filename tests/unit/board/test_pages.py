@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -76,6 +77,7 @@ PAGES = [
     "log",
     "class/message",
     "class/verify?lab=small-lab",
+    "class/extend?lab=small-lab",
     "learners/ada",
     "learners/nobody",
     "learners/ada/small-lab",
@@ -86,6 +88,7 @@ PAGES = [
 FORMS = [
     "class/message",
     "class/verify?lab=small-lab",
+    "class/extend?lab=small-lab",
     "learners/ada/message",
     "learners/ada/messages/1/read",
     "learners/ada/small-lab/verify",
@@ -179,3 +182,21 @@ def test_who_asks_for_very_many_pages_waits(client: TestClient, board: Board) ->
     answer = client.get(f"{PREFIX}learners/bob")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert get(client, "cy", "learners/cy")
+
+
+def test_an_instructor_gives_everybody_more_time_and_has_all_judged(client: TestClient, started: Room) -> None:
+    before = ends(started)
+    own = csrf_of(get(client, "teacher", "class/extend?lab=small-lab"))
+    post(client, "teacher", "class/extend?lab=small-lab", csrf=own, more="1h", back=f"{PREFIX}class")
+    assert ends(started) == {id: at + timedelta(hours=1) for id, at in before.items()}
+    post(client, "teacher", "class/verify?lab=small-lab", csrf=own)
+    entries = started.ctx.store.journal.entries("autumn")
+    assert [entry.action for entry in entries].count("verify") == 3
+    for wrong in ("", "soon", "-1h", "999d"):
+        post(client, "teacher", "class/extend?lab=small-lab", 422, csrf=own, more=wrong)
+    post(client, "teacher", "class/extend?lab=other-lab", 422, csrf=own, more="1h")
+    post(client, "teacher", "class/extend?lab=no-lab", 404, csrf=own, more="1h")
+
+
+def ends(room: Room) -> dict[str, datetime]:
+    return {session.id: session.expires_at for session in room.ctx.store.sessions() if session.expires_at}
