@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -12,6 +14,7 @@ from labctl.hub.board.base import Board
 from labctl.hub.board.room import Room
 from labctl.hub.board.streaming import MAX_STREAMS
 from labctl.sessions.verify import verify
+from labctl.store.records import Held
 
 PREFIX = "/services/board/"
 
@@ -196,6 +199,22 @@ def test_an_instructor_gives_everybody_more_time_and_has_all_judged(client: Test
         post(client, "teacher", "class/extend?lab=small-lab", 422, csrf=own, more=wrong)
     post(client, "teacher", "class/extend?lab=other-lab", 422, csrf=own, more="1h")
     post(client, "teacher", "class/extend?lab=no-lab", 404, csrf=own, more="1h")
+
+
+def test_a_learner_is_warned_before_an_idle_gpu_goes_back(client: TestClient, started: Room) -> None:
+    ctx, id = started.ctx, "small-lab--autumn--cy"
+    now, warned = ctx.now(), ctx.now() + timedelta(seconds=1)  # after what the learner did last
+    gpu: dict[str, Any] = {"uuid": "GPU-1", "name": "A GPU", "sharing": "exclusive"}
+    held = Held(session=id, lab="small-lab", learner="cy", **gpu, since=now, warned_at=warned, seen_at=now)
+    with ctx.store.allocating() as allocations:
+        allocations.take([held])
+    session = ctx.store.session(id)
+    assert session is not None
+    ctx.store.put(replace(session, idle_timeout_s=600.0))
+    page = get(client, "cy", "learners/cy/small-lab")
+    assert "its GPU goes back at" in page
+    assert 'class="tag gpu">A GPU<' in get(client, "teacher", "class")
+    assert "its GPU goes back at" not in get(client, "ada", "learners/ada/small-lab")
 
 
 def ends(room: Room) -> dict[str, datetime]:

@@ -5,6 +5,7 @@ const ago = new Intl.RelativeTimeFormat(lang, { numeric: "always", style: "short
 const at = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" })
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
 const POLL_MS = 5000
+const REFRESH_MS = 60000 // what changes without anybody doing anything: an idle GPU is seen to be idle
 const GIVE_UP_AFTER = 3
 const SOON_S = 1800
 
@@ -175,3 +176,4 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 tellTimes()
 setInterval(() => tellTimes(), 1000)
 for (const place of document.querySelectorAll("[data-live]")) live(place)
+for (const place of document.querySelectorAll("[data-part]")) setInterval(() => takePart(place).catch(() => say("off")), REFRESH_MS)
