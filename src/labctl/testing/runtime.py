@@ -83,6 +83,7 @@ class FakeRuntime:
 
     def up(self, plan: Plan, progress: Progress, *, expires_at: str | None = None) -> Started:
         self._answering()
+        plan = self._with_notebook(plan)
         left_over, drifted = self._left_over(plan), self._drifted(plan)
         services = self.running.setdefault(plan.session, {})
         self.expiries[plan.session], self.plans[plan.session] = expires_at, plan
@@ -191,6 +192,26 @@ class FakeRuntime:
 
     def _port(self, session: str, service: str, port: str) -> int:
         return self._ports.setdefault((session, service, port), next(self._next_port))
+
+    def _with_notebook(self, plan: Plan) -> Plan:
+        """A notebook is one more service, as on the local runtime."""
+        if plan.notebook is None:
+            return plan
+        service = ServicePlan(
+            name="workspace",
+            image=None,
+            env=None,
+            command=["notebook"],
+            environment=plan.notebook.environment,
+            ports={"http": self._port(plan.session, "workspace", "http")},
+            healthcheck=None,
+            depends_on={},
+            owner="lab",
+            restart="no",
+            stop_grace_period=1.0,
+            digest=plan.notebook.mark,
+        )
+        return plan.model_copy(update={"services": [*plan.services, service]})
 
     def _start(self, plan: Plan, service: ServicePlan, progress: Progress) -> None:
         progress(Step(name=service.name, state="started"))

@@ -38,10 +38,10 @@ def taught(served: Portal) -> Portal:
         served.solve(f"s{number}", *STEPS[:steps])
     served.labctl("cohort", "verify", str(served.folder / "autumn"), "--json", code=None)
     store = Store(settings.load(served.env))
-    for learner in ("s5", "s10"):  # who have been at it for a while, and have nothing to show
+    for learner, minutes in (("s5", 52), ("s10", 47)):  # who have been at it for a while, and have nothing to show
         session = store.session(f"small-lab--autumn--{learner}")
         assert session is not None
-        store.put(replace(session, created_at=session.created_at - timedelta(minutes=47)))
+        store.put(replace(session, created_at=session.created_at - timedelta(minutes=minutes)))
     late = store.session("small-lab--autumn--s6")
     assert late is not None
     store.put(replace(late, expires_at=datetime.now(UTC) + timedelta(minutes=20)))
