@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.board.portal import Portal, until
 
+pytestmark = pytest.mark.xdist_group("board")  # one Hub for all of them
 WAIT_S = 120.0
 ACCESS = "access:services!service=board"
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ def taught(served: Portal) -> Portal:
         session = store.session(f"small-lab--autumn--{learner}")
         assert session is not None
         store.put(replace(session, created_at=session.created_at - timedelta(minutes=minutes)))
+    late = store.session("small-lab--autumn--s6")
+    assert late is not None
+    store.put(replace(late, expires_at=datetime.now(UTC) + timedelta(minutes=20)))
     return served
 
 
@@ -142,6 +145,17 @@ def test_everything_is_done_by_keyboard(browser: Browser, taught: Portal) -> Non
         taught.labctl("verify", "small-lab--autumn--s7")
         expect(page.locator("#r-s7 .number")).to_have_text("75/75", timeout=WAIT_MS)
         expect(page.locator("#r-s7 .acts a")).to_be_focused()
+
+
+def test_the_page_says_before_a_session_ends(browser: Browser, taught: Portal) -> None:
+    with visit(browser, taught, "s6", "learners/s6/small-lab") as page:
+        expect(page.locator(".ends")).to_contain_text("This session ends soon.")
+        expect(page.locator(".left time")).to_have_text(re.compile(r"1\d:\d\d min"))
+        page.goto(f"{taught.board}learners/s6")
+        expect(page.locator(".ends")).to_be_visible()
+    with visit(browser, taught, "s4") as page:
+        expect(page.locator(".left time")).to_have_text(re.compile(r"7:\d\d h"))
+        expect(page.locator(".ends")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

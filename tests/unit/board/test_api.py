@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from labctl.hub.board.api.document import openapi
 from labctl.hub.board.room import Room
 from labctl.sessions.context import Context
+from labctl.store.records import Delivery
 from tests.unit.board.apis import board, client, headers
 from tests.unit.board.classes import LAB, make, start
 
@@ -218,3 +219,22 @@ def test_the_document_needs_no_token_and_names_the_boards_place(api: TestClient)
 def test_an_expired_session_is_told_as_that(api: TestClient, room: Room, clock: Any) -> None:
     clock.advance(hours=9)
     assert get(api, ADAS)["state"] == "expired"
+
+
+def test_what_was_posted_is_told_without_what_it_said_and_without_the_addresss_password(
+    api: TestClient, room: Room
+) -> None:
+    now = room.ctx.now()
+    for number in range(3):
+        made = Delivery(
+            hook="https://grades.example.org/x?key=secret", event="verified", subject=f"verified:{number}",
+            cohort="autumn", at=now, body='{"learner": "ada"}', next_at=now,
+        )  # fmt: skip
+        room.ctx.store.outbox.add("autumn", made.hook, number, [made])
+    first = get(api, "deliveries?limit=2")
+    assert [(each["hook"], each["delivered_at"]) for each in first["items"]] == [
+        ("https://grades.example.org/x", None)
+    ] * 2
+    assert len(get(api, f"deliveries?cursor={first['next']}")["items"]) == 1
+    assert "secret" not in str(first)
+    assert "ada" not in str(first)

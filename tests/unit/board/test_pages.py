@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
+from labctl.hub.board import forms, pages, streaming
 from labctl.hub.board.base import Board
 from labctl.hub.board.room import Room
 from labctl.hub.board.streaming import MAX_STREAMS
 from labctl.sessions.verify import verify
+from labctl.store.records import Held
 
 PREFIX = "/services/board/"
 
@@ -69,46 +75,43 @@ def test_a_learner_verifies_from_the_page(client: TestClient, started: Room) -> 
     assert len(started.ctx.store.attempts()["small-lab--autumn--cy"]) == 1
 
 
-PAGES = [
-    "class",
-    "rows",
-    "events",
-    "log",
-    "class/message",
-    "class/verify?lab=small-lab",
-    "learners/ada",
-    "learners/nobody",
-    "learners/ada/small-lab",
-    "learners/ada/small-lab/actions",
-    "learners/ada/small-lab/confirm/end",
-    "events?learner=ada",
-]
-FORMS = [
-    "class/message",
-    "class/verify?lab=small-lab",
-    "learners/ada/message",
-    "learners/ada/messages/1/read",
-    "learners/ada/small-lab/verify",
-    "learners/ada/small-lab/extend",
-    "learners/ada/small-lab/restart",
-    "learners/ada/small-lab/end",
-    "learners/cy/small-lab/extend",
-    "learners/cy/small-lab/restart",
-    "learners/cy/small-lab/end",
-    "learners/cy/message",
-]
+OPEN = {"/", "/language/{code}"}
+"""The paths that anybody may ask for: they lead to what is one's own."""
+FILLED = {"learner": "ada", "lab": "small-lab", "id": "1", "code": "en"}
+
+
+def paths(method: str) -> list[str]:
+    """Every path that the board answers to this method, about somebody in particular where it is about somebody."""
+    found = [route for part in (pages, forms, streaming) for route in part.router.routes]
+    asked = [route.path for route in found if isinstance(route, APIRoute) and method in route.methods]
+    actions = ("end", "restart", "verify", "other")
+    filled = [path.format(**FILLED, action=action) for path in asked if path not in OPEN for action in actions]
+    return [path.removeprefix("/") for path in dict.fromkeys(filled)]
 
 
 def test_nobody_sees_somebody_elses(client: TestClient, started: Room) -> None:
+    asked = [
+        *paths("GET"),
+        "events?learner=ada",
+        "learners/nobody",
+        "class/verify?lab=small-lab",
+        "class/extend?lab=small-lab",
+    ]
+    assert len(asked) > 12
     for who in ("cy", "stranger"):
-        for path in PAGES:
-            assert "Ada Lovelace" not in get(client, who, path, 403), path
+        for path in asked:
+            if "?" in path or not path.startswith(("class/verify", "class/extend")):
+                assert "Ada Lovelace" not in get(client, who, path, 403), path
 
 
 def test_a_learner_does_nothing_to_others_and_no_instructors_work(client: TestClient, started: Room) -> None:
     own = csrf_of(get(client, "cy", "learners/cy/small-lab"))
-    for path in FORMS:
-        post(client, "cy", path, 403, csrf=own, text="hello", more="2h")
+    asked = [path.partition("?")[0] + "?lab=small-lab" for path in paths("POST")]
+    of_their_own = [path.replace("/ada/", "/cy/") for path in asked if "verify" not in path]
+    assert len(asked) > 8
+    for path in [*asked, *of_their_own]:
+        expected = 404 if path.endswith(("other?lab=small-lab", "cy/messages/1/read?lab=small-lab")) else 403
+        post(client, "cy", path, expected, csrf=own, text="hello", more="2h")
     assert started.ctx.store.journal.entries("autumn") == []
 
 
@@ -179,3 +182,37 @@ def test_who_asks_for_very_many_pages_waits(client: TestClient, board: Board) ->
     answer = client.get(f"{PREFIX}learners/bob")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     assert get(client, "cy", "learners/cy")
+
+
+def test_an_instructor_gives_everybody_more_time_and_has_all_judged(client: TestClient, started: Room) -> None:
+    before = ends(started)
+    own = csrf_of(get(client, "teacher", "class/extend?lab=small-lab"))
+    post(client, "teacher", "class/extend?lab=small-lab", csrf=own, more="1h", back=f"{PREFIX}class")
+    assert ends(started) == {id: at + timedelta(hours=1) for id, at in before.items()}
+    post(client, "teacher", "class/verify?lab=small-lab", csrf=own)
+    entries = started.ctx.store.journal.entries("autumn")
+    assert [entry.action for entry in entries].count("verify") == 3
+    for wrong in ("", "soon", "-1h", "999d"):
+        post(client, "teacher", "class/extend?lab=small-lab", 422, csrf=own, more=wrong)
+    post(client, "teacher", "class/extend?lab=other-lab", 422, csrf=own, more="1h")
+    post(client, "teacher", "class/extend?lab=no-lab", 404, csrf=own, more="1h")
+
+
+def test_a_learner_is_warned_before_an_idle_gpu_goes_back(client: TestClient, started: Room) -> None:
+    ctx, id = started.ctx, "small-lab--autumn--cy"
+    now, warned = ctx.now(), ctx.now() + timedelta(seconds=1)  # after what the learner did last
+    gpu: dict[str, Any] = {"uuid": "GPU-1", "name": "A GPU", "sharing": "exclusive"}
+    held = Held(session=id, lab="small-lab", learner="cy", **gpu, since=now, warned_at=warned, seen_at=now)
+    with ctx.store.allocating() as allocations:
+        allocations.take([held])
+    session = ctx.store.session(id)
+    assert session is not None
+    ctx.store.put(replace(session, idle_timeout_s=600.0))
+    page = get(client, "cy", "learners/cy/small-lab")
+    assert "its GPU goes back at" in page
+    assert 'class="tag gpu">A GPU<' in get(client, "teacher", "class")
+    assert "its GPU goes back at" not in get(client, "ada", "learners/ada/small-lab")
+
+
+def ends(room: Room) -> dict[str, datetime]:
+    return {session.id: session.expires_at for session in room.ctx.store.sessions() if session.expires_at}

@@ -108,8 +108,11 @@ class Actions:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Begin nothing more. What is not done in time, the next board does."""
+        until = time.monotonic() + timeout_s
         for line in self._lines.values():
-            line.close(timeout_s)
+            line.stop()
+        for line in self._lines.values():
+            line.close(max(0.0, until - time.monotonic()))
         if self._alone is not None:
             os.close(self._alone)
             self._alone = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -15,9 +14,7 @@ from labctl.hub.board.api import document
 from labctl.hub.board.base import Board
 from labctl.hub.board.guard import Guard
 from labctl.hub.board.posting import Post
-from labctl.hub.board.render import page
-
-STATIC = Path(__file__).with_name("static")
+from labctl.hub.board.render import STATIC, page
 
 
 def create_app(board: Board) -> FastAPI:

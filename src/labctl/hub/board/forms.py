@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -14,6 +16,7 @@ from labctl.hub.board.access import FormViewer, PageViewer, check_instructor, ch
 from labctl.hub.board.base import board_of
 from labctl.hub.board.guard import inside
 from labctl.hub.board.pages import lab_page
+from labctl.hub.board.reading import Row
 from labctl.hub.board.render import language_of, page
 from labctl.hub.board.viewer import Viewer
 from labctl.hub.board.words import say
@@ -82,18 +85,33 @@ async def ask_all(request: Request, viewer: PageViewer, lab: str) -> Response:
     return page(request, "confirm.html", viewer, **values)
 
 
+@router.get("/class/extend")
+async def more_for_all(request: Request, viewer: PageViewer, lab: str) -> Response:
+    """Ask how much more time everybody gets."""
+    check_instructor(viewer)
+    board = board_of(request)
+    heading = say(language_of(request), "More time for all")
+    place = f"{board.prefix}class/extend?lab={board.room.lab(lab).id}"
+    return page(request, "more.html", viewer, heading=heading, back=f"{board.prefix}class?lab={lab}", target=place)
+
+
 @router.post("/class/verify")
 async def verify_all(request: Request, viewer: FormViewer, lab: str, back: Text = "") -> Response:
     """Look at everybody's work of one lab who runs and has not passed."""
-    check_instructor(viewer)
-    board = board_of(request)
-    board.room.lab(lab)
-    look = await board.watch.now()
-    chosen = [row.person.id for row in look.matrices[lab].rows if row.state == "running" and not row.passed]
-    entries = [await asyncio.to_thread(board.actions.ask, viewer, "verify", each, lab) for each in chosen]
-    if not entries:
+    running = await _running(request, viewer, lab)
+    chosen = [row.person.id for row in running if not row.passed]
+    if not chosen:
         raise UsageError("nobody who has not passed has a running session", "start sessions first")
-    return _done(request, viewer, entries[-1], back)
+    return await _for_all(request, viewer, "verify", chosen, lab, {}, back)
+
+
+@router.post("/class/extend")
+async def extend_all(request: Request, viewer: FormViewer, lab: str, more: Text = "", back: Text = "") -> Response:
+    """More time for everybody who runs."""
+    chosen = [row.person.id for row in await _running(request, viewer, lab)]
+    if not chosen:
+        raise UsageError("nobody has a running session", "start sessions first")
+    return await _for_all(request, viewer, "extend", chosen, lab, {"more_s": _seconds(more)}, back)
 
 
 @router.post("/class/message")
@@ -148,6 +166,36 @@ async def stop(request: Request, viewer: FormViewer, learner: str, lab: str, act
         raise NotFoundError("there is no such action", f"there are: {', '.join(CONFIRMED)}")
     entry = await _asked(request, viewer, action, learner, lab)
     return _done(request, viewer, entry, back)
+
+
+async def _running(request: Request, viewer: Viewer, lab: str) -> list[Row]:
+    """Who has a running session of the lab. Raises Forbidden, NotFoundError."""
+    check_instructor(viewer)
+    board = board_of(request)
+    board.room.lab(lab)
+    return [row for row in (await board.watch.now()).matrices[lab].rows if row.state == "running"]
+
+
+async def _for_all(
+    request: Request,
+    viewer: Viewer,
+    action: str,
+    learners: Sequence[str],
+    lab: str,
+    values: Mapping[str, Any],
+    back: str,
+) -> Response:
+    """The same for each of the learners. Of one who has just left nothing is said but in the log."""
+    ask = board_of(request).actions.ask
+    entries = []
+    for learner in learners:
+        with contextlib.suppress(NotFoundError):
+            entries.append(await asyncio.to_thread(ask, viewer, action, learner, lab, values))
+    if not entries:
+        raise UsageError("nobody has a running session", "start sessions first")
+    return _done(
+        request, viewer, replace(entries[-1], words=say(language_of(request), "{n} learners", n=len(entries))), back
+    )
 
 
 async def _asked(

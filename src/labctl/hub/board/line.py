@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -37,13 +38,18 @@ class Line(Generic[T]):
         with self._ready:
             return sum(map(len, self._waiting.values()))
 
-    def close(self, timeout_s: float) -> None:
-        """Begin nothing more, and wait so long for each piece that is being done."""
+    def stop(self) -> None:
+        """Begin nothing more."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
+
+    def close(self, timeout_s: float) -> None:
+        """Begin nothing more, and wait so long for what is being done."""
+        self.stop()
+        until = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(timeout_s)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._serve, name=f"{self._name}-{len(self._threads)}", daemon=True)

@@ -22,6 +22,7 @@ from labctl.hub.board.results import Result, following, results
 from labctl.hub.board.viewer import Viewer
 from labctl.hub.board.watch import Look
 from labctl.hub.names import server_name
+from labctl.sessions.view import idle_warning
 
 router = APIRouter(include_in_schema=False)
 LOG_LINES = 100
@@ -169,12 +170,19 @@ def _lab_values(board: Board, viewer: Viewer, look: Look, learner: str, lab: str
         "row": row,
         "report": report,
         "results": results(loaded, report),
+        "warning": _warning(board, row),
         "verifying": bool(last and not last.outcome),
         "last_words": last.words if last and last.outcome == "failed" else "",
         "open_url": _open_url(board, viewer, row),
         "messages": room.ctx.store.journal.messages(room.cohort.name, learner, unread=True),
         "version": version_of(board, look),
     }
+
+
+def _warning(board: Board, row: Row) -> str:
+    """That an idle GPU goes back, as `labctl status` says it; empty when nothing is to be said."""
+    session = board.room.ctx.store.session(row.session) if row.gpus else None
+    return idle_warning(board.room.ctx, session) if session else ""
 
 
 def _report(board: Board, row: Row) -> dict[str, Any] | None:

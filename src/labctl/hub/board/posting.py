@@ -28,6 +28,7 @@ from labctl.store.records import Delivery, Session
 LOOKS_EVERY_S = 1.0
 ALL_EVERY_S = 15.0
 TIMEOUT_S = 10.0
+ENDS_IN_S = 2.0
 TAKEN_FOR = timedelta(minutes=1)
 """So long after somebody has taken a delivery to try it, they have died."""
 AGAIN_AFTER_S = (5, 30, 120, 600, 1800, 7200, 21600, 43200, 86400)
@@ -55,9 +56,10 @@ class Post:
             self._thread.start()
 
     def close(self) -> None:
+        """Begin nothing more. What does not arrive in a moment, the next one delivers, perhaps a second time."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join(TIMEOUT_S)
+            self._thread.join(ENDS_IN_S)
         self._http.close()
 
     def look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from labctl.reports.wording import SYMBOLS, brief
 from labctl.store.records import iso
 from labctl.units import format_duration
 
+STATIC = Path(__file__).with_name("static")
 TEMPLATES = Path(__file__).with_name("templates")
 LANGUAGE_COOKIE = "labctl-language"
 MARKS = {
@@ -54,6 +56,7 @@ def part(request: Request, name: str, viewer: Viewer | None, **values: Any) -> s
             viewer=viewer,
             path=request.url.path,
             csrf=form_token(board.secret, viewer.name) if viewer else "",
+            static=_static_version(),
             is_part=bool(request.headers.get("hx-request")),
             **values,
         )
@@ -83,6 +86,13 @@ def _cell(language: words.Language, mark: Outcome | None) -> Markup:
         return Markup('<td class="m"></td>')
     word = escape(words.say(language, MARKS[mark]))
     return Markup('<td class="m {}"><i aria-hidden="true">{}</i><b>{}</b></td>').format(mark.value, SYMBOLS[mark], word)
+
+
+@cache
+def _static_version() -> str:
+    """Changes with what browsers keep of the board, so that they fetch it anew."""
+    files = sorted(path for path in STATIC.iterdir() if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 @cache

@@ -73,9 +73,10 @@ def letter(message: Message) -> answers.Letter:
 
 
 def posted(delivery: Delivery) -> answers.Posted:
-    """Without its body, which names learners to nobody new, and without how it is signed."""
-    names = ("id", "at", "hook", "event", "attempts", "status", "problem", "next_at", "delivered_at")
-    return answers.Posted.model_validate({name: getattr(delivery, name) for name in names})
+    """Without its body, and of the address without what stands behind `?`: some receivers have their password there."""
+    names = ("id", "at", "event", "attempts", "status", "problem", "next_at", "delivered_at")
+    values = {name: getattr(delivery, name) for name in names}
+    return answers.Posted.model_validate({**values, "hook": delivery.hook.partition("?")[0]})
 
 
 def _lab(lab: Lab) -> answers.LabInfo:

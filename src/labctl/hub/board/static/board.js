@@ -5,7 +5,9 @@ const ago = new Intl.RelativeTimeFormat(lang, { numeric: "always", style: "short
 const at = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" })
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
 const POLL_MS = 5000
+const REFRESH_MS = 60000 // what changes without anybody doing anything: an idle GPU is seen to be idle
 const GIVE_UP_AFTER = 3
+const SOON_S = 1800
 
 function inWords(seconds) {
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS.at(-1)
@@ -31,8 +33,9 @@ function tellTimes(root = document) {
     const text = "for" in time.dataset ? asSpan(-seconds) : "left" in time.dataset ? asLeft(seconds) : "ago" in time.dataset ? inWords(Math.min(0, seconds)) : at.format(moment)
     if (time.textContent !== text) time.textContent = text
     time.title ||= at.format(moment)
-    if ("left" in time.dataset) time.classList.toggle("soon", seconds < 900)
+    if ("left" in time.dataset) time.classList.toggle("soon", seconds < SOON_S)
   }
+  for (const place of root.querySelectorAll("[data-ends]")) place.hidden = (new Date(place.dataset.ends) - Date.now()) / 1000 >= SOON_S
 }
 
 // The same place in what has been replaced, so that nobody who goes by keyboard loses theirs.
@@ -171,5 +174,6 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 })
 
 tellTimes()
-setInterval(tellTimes, 1000)
+setInterval(() => tellTimes(), 1000)
 for (const place of document.querySelectorAll("[data-live]")) live(place)
+for (const place of document.querySelectorAll("[data-part]")) setInterval(() => takePart(place).catch(() => say("off")), REFRESH_MS)
