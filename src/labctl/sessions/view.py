@@ -81,17 +81,7 @@ def with_changes(view: SessionView, changed: Sequence[str]) -> SessionView:
     return replace(view, changed=tuple(changed))
 
 
-def _note(ctx: Context, session: Session) -> str:
-    if session.expired(ctx.now()):
-        return "expired: `labctl gc` ends it and keeps the workspace, `labctl extend` gives it more time"
-    busy = session.state in (SessionState.STARTING, SessionState.STOPPING)
-    if busy and not is_locked(ctx.settings.home, session.id):
-        verb = "up" if session.state is SessionState.STARTING else "down"
-        return f"`labctl {verb}` was interrupted; `labctl {verb} {session.name_for(ctx.settings.learner)}` finishes it"
-    return "; ".join(part for part in (session.detail, _idle(ctx, session)) if part)
-
-
-def _idle(ctx: Context, session: Session) -> str:
+def idle_warning(ctx: Context, session: Session) -> str:
     """The warning that its GPU goes back, unless the learner has done something since; empty without one."""
     if not session.gpus or session.idle_timeout_s is None:
         return ""
@@ -103,6 +93,16 @@ def _idle(ctx: Context, session: Session) -> str:
         return ""
     acted_at = last_active(ctx.settings.home, session.id, ctx.now())
     return "" if acted_at and acted_at >= idle.warned_at else idle.warning(ctx.now())
+
+
+def _note(ctx: Context, session: Session) -> str:
+    if session.expired(ctx.now()):
+        return "expired: `labctl gc` ends it and keeps the workspace, `labctl extend` gives it more time"
+    busy = session.state in (SessionState.STARTING, SessionState.STOPPING)
+    if busy and not is_locked(ctx.settings.home, session.id):
+        verb = "up" if session.state is SessionState.STARTING else "down"
+        return f"`labctl {verb}` was interrupted; `labctl {verb} {session.name_for(ctx.settings.learner)}` finishes it"
+    return "; ".join(part for part in (session.detail, idle_warning(ctx, session)) if part)
 
 
 def _disk_use(session: Session) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.disk import write_atomically
 from labctl.images.names import builtin_folder
 from labctl.runtimes import gpus
-from labctl.runtimes.exchange import LOOPBACK
+from labctl.runtimes.exchange import LOOPBACK, NOTEBOOK
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, envs, ports, shell
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from labctl.notebook import Notebook
     from labctl.plan import EnvStep, Plan
 
-PORT = ("workspace", "http")
+PORT = (NOTEBOOK, "http")
 _ENV = "jupyterlab"
 _LAYOUT = "default-37a8.jupyterlab-workspace"
 """How JupyterLab names the file of its workspace `default`."""
