@@ -8,4 +8,7 @@ install -D -m 644 "$here/page_config.json" /opt/jupyter/etc/jupyter/labconfig/pa
 install -D -m 644 "$here/kernel.json" /opt/jupyter/share/jupyter/kernels/python3/kernel.json
 install -D -m 644 "$here/layout.json" /opt/jupyter/share/labctl/layout.json
 install -D -m 644 "$here/kernel.py" /opt/jupyter/share/labctl/kernel.py
+notice=/opt/jupyter/share/jupyter/labextensions/labctl-notice
+install -D -m 644 "$here/notice/package.json" "$notice/package.json"
+install -D -m 644 "$here/notice/remoteEntry.js" "$notice/static/remoteEntry.js"
 install -D -m 755 "$here/start-lab.sh" /opt/jupyter/bin/start-lab.sh

@@ -105,9 +105,10 @@ def _people(portal: Portal) -> str:
 # Who comes in: whoever has an invite link (`labctl hub invite`), and whoever another authenticator lets in, if you choose
 # one in a file for --config. Only who is on the cohort's list can start anything.
 from labctl.hub.authenticator import InviteHandler
+from labctl.hub.notice_handler import NoticeHandler
 
 c.JupyterHub.authenticator_class = "labctl.hub.authenticator.InviteAuthenticator"
-c.JupyterHub.extra_handlers = [("/invite", InviteHandler, {handler!r})]
+c.JupyterHub.extra_handlers = [("/invite", InviteHandler, {handler!r}), (r"/notice/([a-z0-9-]+)", NoticeHandler)]
 c.InviteAuthenticator.folder = {str(portal.folder.root)!r}
 c.Authenticator.auth_refresh_age = 60
 c.Authenticator.allow_all = True

@@ -21,6 +21,7 @@ from labctl.hub import notices, quotas
 from labctl.hub.names import lab_of
 from labctl.sessions.context import Context
 from labctl.sessions.end import down
+from labctl.sessions.view import idle_warning
 
 if TYPE_CHECKING:
     from labctl.cohorts.spec import CohortFile
@@ -78,7 +79,8 @@ class Desk:
             return Look(running=False)
         states = self._ctx.runtime(record.runtime).state(record.handle, probe=False)
         running = any(each.name == NOTEBOOK and each.state.value in ("running", "starting") for each in states)
-        return Look(running=running, notice=notices.notice(record, self._ctx.now()))
+        told = (notices.notice(record, self._ctx.now()), idle_warning(self._ctx, record))
+        return Look(running=running, notice=" ".join(filter(None, told)))
 
     def close(self, session: str) -> None:
         """End the session; the learner's files stay. Nothing happens when it has ended."""

@@ -15,6 +15,8 @@ from typing import Any
 
 from labctl.target import Request, Response
 
+NOTEBOOK = "workspace"
+"""The name of the service that is JupyterLab: no service of a lab may have it."""
 LOOPBACK = "127.0.0.1"
 PROBE_ADDRESS = "127.76.67.1"
 """Where health checks come from, so that they can be told from requests: on Linux all of 127.0.0.0/8 is this host."""

@@ -96,6 +96,19 @@ def test_from_the_link_to_jupyterlab_with_the_instructions_beside_a_terminal(pag
     expect(page.locator("[data-server=small-lab]").get_by_role("link", name="Start")).to_be_visible(timeout=START_MS)
 
 
+def test_jupyterlab_says_when_the_session_ends_soon(page: Page, portal: Portal) -> None:
+    file = portal.cohort / "cohort.yaml"
+    file.write_text(f"{file.read_text(encoding='utf-8')}ttl: 25m\n", encoding="utf-8")
+    log_in(page, portal, "1003")
+    page.goto("/hub/spawn/1003/small-lab")
+    page.wait_for_url("**/user/1003/small-lab/lab**", timeout=START_MS)
+    toast = page.locator(".Toastify__toast")
+    expect(toast).to_contain_text("small-lab ends in 25 minutes", timeout=START_MS)
+    expect(toast).to_contain_text("Your files stay")
+    page.goto("/hub/home")
+    expect(page.get_by_role("status").first).to_contain_text("small-lab ends in 25 minutes")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_the_pages(page: Page, portal: Portal, scheme: str) -> None:
     source = axe()

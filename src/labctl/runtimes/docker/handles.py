@@ -46,6 +46,7 @@ def make(plan: Plan, host: Host, folder: SessionFolder) -> dict[str, Any]:
         "routes": [asdict(route) for route in routes(plan, host)],
         "check": asdict(check(plan, host)) if image_of_workspace(plan) else None,
         "disk_mib": plan.disk_mib,
+        "notebook": plan.notebook is not None,
         "host": asdict(host),
     }
     made: dict[str, Any] = json.loads(json.dumps(handle))  # as it will be read back: lists, no tuples

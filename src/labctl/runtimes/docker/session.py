@@ -117,14 +117,17 @@ class Session:
     def asked(self) -> tuple[int, int] | None:
         """Connections and bytes that have come in since the ingress began, health checks left out; None when it cannot be asked.
 
-        JupyterLab's bytes do not count: its page talks all the time, also when nobody sits before it.
+        JupyterLab's bytes do not count: its page talks all the time, also when nobody sits before it. Behind a portal nor do
+        its connections, for the portal's proxy makes a new one each time.
         """
         seen = self._by_part.get(INGRESS_NAME)
         if seen is None or seen.status != "running":
             return None
         try:
             said = containers.output(self.client, seen.id, ingress.ASK)
-            return ingress.asked(said, ingress.revived(self.handle.get("routes", [])), chatty=[WORKSPACE])
+            ways = ingress.revived(self.handle.get("routes", []))
+            counted = [way for way in ways if way.service != WORKSPACE or not self.handle.get("notebook")]
+            return ingress.asked(said, counted, chatty=[WORKSPACE])
         except (EngineError, ValueError, KeyError):  # it ends just now, or is of an older labctl
             return None
 

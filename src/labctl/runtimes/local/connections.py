@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from labctl.runtimes.exchange import PROBE_ADDRESS
+from labctl.runtimes.exchange import NOTEBOOK, PROBE_ADDRESS
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import processes
 
@@ -31,10 +31,11 @@ class _Asked(NamedTuple):
 def marker(handle: Mapping[str, Any], folder: SessionFolder) -> str:
     """Another text when there are other connections to the session's services than at the last look; "" for none.
 
-    Not counted: labctl's own health checks, and what the session's processes have asked, as long as their connection is
+    Not counted: labctl's own health checks, JupyterLab, whose page asks all the time, also when nobody sits before it, and what the session's processes have asked, as long as their connection is
     open: of one that has ended the kernel does not tell whose it was. Nothing is counted where the list is not ours to see.
     """
-    ports = {int(port) for service in handle.get("services", {}).values() for port in service["ports"].values()}
+    services = [service for name, service in handle.get("services", {}).items() if name != NOTEBOOK]
+    ports = {int(port) for service in services for port in service["ports"].values()}
     if not ports:
         return ""
     found = _connections(ports)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.disk import write_atomically
 from labctl.images.names import builtin_folder
 from labctl.runtimes import gpus
-from labctl.runtimes.exchange import LOOPBACK
+from labctl.runtimes.exchange import LOOPBACK, NOTEBOOK
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, envs, ports, shell
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from labctl.notebook import Notebook
     from labctl.plan import EnvStep, Plan
 
-PORT = ("workspace", "http")
+PORT = (NOTEBOOK, "http")
 _ENV = "jupyterlab"
 _LAYOUT = "default-37a8.jupyterlab-workspace"
 """How JupyterLab names the file of its workspace `default`."""
@@ -64,6 +64,9 @@ def write(plan: Plan, folder: SessionFolder) -> None:
     _write(settings / "jupyter_server_config.json", _settings(plan, folder))
     _write(settings / "labconfig" / "page_config.json", _jupyter_file("page_config.json"))
     _write(place / "data" / "kernels" / "python3" / "kernel.json", _kernel(plan, folder))
+    notice, source = place / "data" / "labextensions" / "labctl-notice", _jupyter() / "notice"
+    _write_text(notice / "package.json", (source / "package.json").read_text(encoding="utf-8"))
+    _write_text(notice / "static" / "remoteEntry.js", (source / "remoteEntry.js").read_text(encoding="utf-8"))
     if not (place / "workspaces" / _LAYOUT).exists():
         _write(place / "workspaces" / _LAYOUT, _jupyter_file("layout.json"))
 
@@ -146,5 +149,9 @@ def _jupyter_file(name: str) -> Mapping[str, Any]:
 
 
 def _write(file: Path, values: Mapping[str, Any]) -> None:
+    _write_text(file, json.dumps(values, indent=1))
+
+
+def _write_text(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_atomically(file, json.dumps(values, indent=1))
+    write_atomically(file, text)
