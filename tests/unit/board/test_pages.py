@@ -83,7 +83,7 @@ FILLED = {"learner": "ada", "lab": "small-lab", "id": "1", "code": "en"}
 def paths(method: str) -> list[str]:
     """Every path that the board answers to this method, about somebody in particular where it is about somebody."""
     found = [route for part in (pages, forms, streaming) for route in part.router.routes]
-    asked = [route.path for route in found if isinstance(route, APIRoute) and method in route.methods]
+    asked = [route.path for route in found if isinstance(route, APIRoute) and method in (route.methods or ())]
     actions = ("end", "restart", "verify", "other")
     filled = [path.format(**FILLED, action=action) for path in asked if path not in OPEN for action in actions]
     return [path.removeprefix("/") for path in dict.fromkeys(filled)]
