@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labctl.cli import screen
+from labctl.cli.moving import Moving
 from labctl.reports.plain import one_line
 from labctl.units import format_duration
 
@@ -26,18 +27,18 @@ class Steps:
         self._quiet = quiet
         self._begun: dict[str, float] = {}
         self._details: dict[str, str] = {}
-        self._spinner: Any = None
+        self._moving: Moving | None = None
 
     def __enter__(self) -> Steps:
         if not self._quiet and screen.in_colour(sys.stderr):
-            self._spinner = screen.console(sys.stderr).status("", spinner="dots", spinner_style=screen.ACCENT)
+            self._moving = Moving(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
+        if self._moving is not None:
+            self._moving.stop()
 
     def __call__(self, step: Step) -> None:
         if self._quiet:
@@ -58,7 +59,7 @@ class Steps:
     def _goes_on(self, step: Step) -> None:
         if step.name not in self._begun:
             self._begun[step.name] = time.monotonic()
-            if self._spinner is None:
+            if self._moving is None:
                 self._write("…", "", step.name, step.detail)
         self._details[step.name] = step.detail
 
@@ -69,26 +70,25 @@ class Steps:
         self._write(*_MARKS[step.state], step.name, "  ".join(part for part in (step.detail, took) if part))
 
     def _write(self, mark: str, style: str, name: str, detail: str) -> None:
-        if self._spinner is not None:
-            self._spinner.stop()
+        if self._moving is not None:
+            self._moving.stop()
         parts = [screen.paint(mark, style, sys.stderr), screen.paint(one_line(name), "bold", sys.stderr)]
         parts.append(screen.paint(one_line(detail), "dim", sys.stderr))
         sys.stderr.write("  ".join(part for part in parts if part).replace("  ", " ", 1) + "\n")
 
     def _spin(self) -> None:
-        if self._spinner is None:
+        if self._moving is None:
             return
         if not self._begun:
-            self._spinner.stop()
+            self._moving.stop()
             return
-        self._spinner.update(self)
-        self._spinner.start()
+        self._moving.start()
 
     def __rich__(self) -> Text:
         """What is under way at this moment; the spinner asks again with every turn, so the seconds move."""
         from rich.text import Text
 
-        width = max(20, self._spinner.console.width - 6)
+        width = self._moving.width if self._moving else 100
         now = time.monotonic()
         lines = [
             f"{name}  {format_duration(now - begun)}  {self._details.get(name, '')}"

@@ -70,7 +70,7 @@ def start(
     at_once: int = STARTED_AT_ONCE,
 ) -> list[Done]:
     """Bring every seat's session to its plan: those that run are left as they are, so that doing it again does only what
-    failed or is missing. `profiles` gives each lab's profile.
+    failed or is missing. `profiles` gives each lab's profile. `progress` hears each step under its learner's id: "ada: service vllm".
 
     The first session of each lab is started before the others: what it has made, pulled and built is there for them.
     """
@@ -84,7 +84,7 @@ def start(
         if claimed is not None:
             return f"took {claimed.id}, which was ready"
         time.sleep(max(0.0, began + cohort.stagger.delay_s(position) - time.monotonic()))
-        return _words(up(ctx, _request(ctx, cohort, seat, profiles.get(seat.lab)), progress))
+        return _words(up(ctx, _request(ctx, cohort, seat, profiles.get(seat.lab)), _named(seat, progress)))
 
     done = each(first, lambda seat: one(seat, 0), on_done, at_once=at_once)
     places = {seat.session: number for number, seat in enumerate(rest, start=len(first))}
@@ -161,7 +161,7 @@ def end(
     chosen = [seat for seat in seats if seat.session in by_id]
 
     def one(seat: Seat) -> str:
-        return down(ctx, by_id[seat.session], progress).workspace
+        return down(ctx, by_id[seat.session], _named(seat, progress)).workspace
 
     return each(chosen, one, on_done, at_once=ENDED_AT_ONCE)
 
@@ -230,6 +230,10 @@ def _one(seat: Seat, work: Callable[[Seat], str], stopping: threading.Event) -> 
     except Exception as error:  # noqa: BLE001 a bug that one session meets must not end the class
         problem, hint = f"{type(error).__name__}: {error}", "please report it"
     return Done(seat=seat, problem=problem, hint=hint, took_s=time.monotonic() - began)
+
+
+def _named(seat: Seat, progress: Progress) -> Progress:
+    return lambda step: progress(replace(step, name=f"{seat.person.id}: {step.name}"))
 
 
 def _request(ctx: Context, cohort: Cohort, seat: Seat, profile: str | None) -> UpRequest:
