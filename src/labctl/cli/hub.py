@@ -38,11 +38,13 @@ def serve(
 ) -> None:
     """Serve the portal until Ctrl-C; sessions go on. Started again it takes up where it was, also after a kill."""
     from labctl.hub import serving
+    from labctl.hub.board.hooks import hooks
     from labctl.hub.config import Portal
 
     serving.check_installed()
     ctx, found, people, folder = _opened(file)
     tell_problems(found.roster, people)
+    hooks(found, os.environ)  # what is wrong with webhooks is told here, not in the board's log
     instructors = _instructors(found, people)
     proxy, more = serving.proxy_path(os.environ), serving.check_more(config)
     serving.lock(folder)

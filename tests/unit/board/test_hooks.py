@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +99,13 @@ def test_one_address_twice_is_refused(ctx: Context, folder: Path) -> None:
     room = make(ctx, folder, more=lines() + f"  - {{url: {URL}, secret_file: hook.secret}}\n")
     with pytest.raises(LabFileError, match="is there twice"):
         hooks(room.file, {})
+
+
+def test_the_portal_is_not_served_with_a_webhook_that_is_wrong(ctx: Context, folder: Path) -> None:
+    make(ctx, folder, more=lines())
+    (folder / "hook.secret").unlink()
+    command = [sys.executable, "-m", "labctl", "hub", "serve", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 7
+    assert "hook.secret cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr

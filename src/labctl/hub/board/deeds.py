@@ -92,18 +92,20 @@ def _extended(room: Room, seat: Seat | None, values: Values) -> Values:
     if not isinstance(more_s, int | float) or not MIN_MORE_S <= more_s <= MAX_MORE_S:
         accepted = f"from {format_duration(MIN_MORE_S)} to {format_duration(MAX_MORE_S)}"
         raise UsageError(f"{more_s!r} is no time to give", f"give {accepted}, for example 2h")
-    session = room.ctx.store.session(seat.session) if seat else None
+    id = seat.session if seat else ""
+    begun = _begun(room, id)  # before the session: what is done between the two is in the second
+    session = room.ctx.store.session(id)
     if session is None or not session.live:
-        raise _not_running(seat.session if seat else "")
-    begun = [moment(entry.request["until"]) for entry in _extending(room, session)]
+        raise _not_running(id)
     base: datetime = max([session.expires_at or room.ctx.now(), room.ctx.now(), *begun])
     return {"more_s": more_s, "until": iso(base + timedelta(seconds=more_s))}
 
 
-def _extending(room: Room, session: Session) -> list[Entry]:
-    """Extensions that are written down and not done yet."""
+def _begun(room: Room, session: str) -> list[datetime]:
+    """Until when the session is extended by what is written down and not done yet."""
     unfinished = room.ctx.store.journal.unfinished(room.cohort.name)
-    return [entry for entry in unfinished if (entry.action, entry.session) == ("extend", session.id)]
+    extending = [entry for entry in unfinished if (entry.action, entry.session) == ("extend", session)]
+    return [moment(entry.request["until"]) for entry in extending]
 
 
 def _written(_room: Room, _seat: Seat | None, values: Values) -> Values:
