@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import Spawner, SpawnException
@@ -17,15 +16,15 @@ from labctl.errors import LabctlError, NotFoundError
 from labctl.hub.desk import Desk
 from labctl.hub.door import open_door
 from labctl.hub.quotas import Refused
+from labctl.hub.threads import Threads
 from labctl.notebook import notebook
 from labctl.progress import Step
 from labctl.sessions.context import here
 
-T = TypeVar("T")
 SECRETS = frozenset({"JUPYTERHUB_API_TOKEN"})
 _DEPRECATED = "JPY_API_TOKEN"
-_STARTS, _LOOKS = 8, 16
-"""Threads for starting and ending sessions, and for looking whether they run: nobody's long start holds up a look."""
+_STARTS, _ENDS, _LOOKS = Threads(8, "labctl-start"), Threads(8, "labctl-end"), Threads(16, "labctl-look")
+"""Nobody's long start holds up an end or a look."""
 
 
 class NotStarted(SpawnException):  # type: ignore[misc]
@@ -46,9 +45,6 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
     notice = ""
     """What the learner should know of it now: that it ends soon."""
 
-    _starts: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_STARTS, "labctl-start")
-    _looks: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(_LOOKS, "labctl-look")
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._steps: list[dict[str, Any]] = []
@@ -66,7 +62,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         wanted = notebook(self._notebook_environment(), SECRETS, self._open_door())
         user, server = self.user.name, self.name
         try:
-            opened = await self._in(self._starts, lambda: self._desk.open(user, server, wanted, tell))
+            opened = await _STARTS.run(lambda: self._desk.open(user, server, wanted, tell))
         except LabctlError as error:
             raise NotStarted(_words(error), reason=type(error).__name__) from error
         self.session = opened.session
@@ -79,7 +75,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
             return 0
         self._open_door()  # after a restart, for those that run already
         try:
-            seen = await self._in(self._looks, lambda: self._desk.look(session))
+            seen = await _LOOKS.run(lambda: self._desk.look(session))
         except LabctlError as error:  # an engine that does not answer says nothing about the session
             self.log.warning("%s cannot be looked at: %s", session, error.what)
             return None
@@ -90,7 +86,7 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         """End the session with its services; the learner's files stay."""
         session = self.session
         if session:
-            await self._in(self._starts, lambda: self._desk.close(session))
+            await _ENDS.run(lambda: self._desk.close(session))
 
     async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
         """What `up` is doing, as it does it, from the beginning for whoever comes later."""
@@ -138,9 +134,6 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         """What JupyterLab must know of the Hub; nothing of the Hub's own environment."""
         env = {name: str(value) for name, value in self.get_env().items() if value is not None}
         return {name: value for name, value in env.items() if name.startswith("JUPYTERHUB_") and name != _DEPRECATED}
-
-    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import os
 import re
@@ -147,6 +148,16 @@ class Visitor:
                     if events[-1].get("ready") or events[-1].get("failed"):
                         break
         return events
+
+    def allow(self, page: httpx.Response) -> httpx.Response:
+        """Press the button of the page on which the Hub asks whether a server may know who one is."""
+        assert page.url.path == "/hub/api/oauth2/authorize", page.url
+        fields = re.findall(r'name="(_xsrf|scopes)"\s+value="([^"]*)"', page.text)
+        fields += [(name, value) for value, name in re.findall(r'value="([^"]*)"\s+name="(_xsrf|scopes)"', page.text)]
+        form: dict[str, list[str]] = {}
+        for name, value in fields:
+            form.setdefault(name, []).append(html.unescape(value))
+        return self.client.post(page.url, data=form, headers={"Referer": str(page.url)})
 
     def is_in(self, user: str, server: str) -> bool:
         """Whether JupyterLab's page and its own interface answer them."""

@@ -78,6 +78,18 @@ def test_a_learner_cannot_reach_anybody_elses_lab(portal: Portal) -> None:
         assert ada.is_in("1001", "small-lab")
 
 
+def test_an_instructor_may_look_into_a_learners_lab_and_end_it(portal: Portal) -> None:
+    with portal.visitor(portal.invite("1001")) as ada, portal.visitor(portal.invite("--instructor", "Grace")) as grace:
+        ada.start("1001", "small-lab")
+        grace.allow(grace.client.get("/user/1001/small-lab/lab"))  # the Hub asks before one enters somebody else's
+        assert grace.is_in("1001", "small-lab")
+        assert grace.client.get("/hub/admin").status_code == 200
+        assert grace.stop("1001", "small-lab") in (202, 204)
+        until(lambda: portal.session(ADA) is None, "the session has ended")
+        refused = grace.start("grace", "small-lab")[-1]
+        assert "Grace is not on the list of autumn" in (refused.get("message") or refused["text"])
+
+
 def test_a_hub_that_was_killed_takes_up_where_it_was(portal: Portal) -> None:
     with portal.visitor(portal.invite("1001")) as ada:
         ada.start("1001", "small-lab")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,6 +87,25 @@ def test_the_hubs_own_database_may_be_postgresql(make_portal: MakePortal, postgr
         portal.serve("--db", postgresql_database)
         assert ada.is_in("1001", "small-lab")
     assert not (portal.folder / "home/hubs/autumn/jupyterhub.sqlite").exists()
+
+
+def test_the_portal_ends_at_once_while_something_is_starting_and_goes_on_later(make_portal: MakePortal) -> None:
+    portal = make_portal()
+    file = portal.folder / "labs" / "small-lab" / "lab.yaml"
+    quick = file.read_text(encoding="utf-8")
+    file.write_text(
+        quick.replace("command: [python3, -m", "healthcheck: {http: /, timeout: 300}\n    command: [sleep, '300', -m")
+    )
+    portal.serve()
+    with portal.visitor(portal.invite("1001")) as ada:
+        assert "spawn-pending" in str(ada.client.get("/hub/spawn/1001/small-lab").url)
+        until(lambda: portal.session("small-lab--autumn--1001"), "it is starting")
+        began = time.monotonic()
+        portal.end()
+        assert time.monotonic() - began < 30
+        file.write_text(quick, encoding="utf-8")
+        portal.serve()
+        assert ada.start("1001", "small-lab")[-1].get("ready")
 
 
 def test_what_is_missing_is_said_before_anything_starts(make_portal: MakePortal) -> None:
