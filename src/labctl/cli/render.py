@@ -30,7 +30,9 @@ _WIDTH = 10_000
 
 def render(
     lab: LabArgument,
-    format: Annotated[str, typer.Option("--format", "-f", metavar="plan|compose", help="What is written.")] = "plan",
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="plan|compose|kubernetes", help="What is written.")
+    ] = "plan",
     profile: ProfileOption = None,
     learner: LearnerOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to a file.")] = None,
@@ -75,12 +77,23 @@ def compose_yaml(lab: Lab, learner: str, profile: ProfileName, settings: Setting
     return "\n".join([*_head(made, host), "", to_yaml(compose(made, host))])
 
 
+def kubernetes_yaml(lab: Lab, learner: str, profile: ProfileName, settings: Settings) -> str:
+    """Manifests for `kubectl apply --server-side`, with what to do as comments at their head."""
+    from labctl.cli.kubernetes_file import document
+
+    return document(lab, learner, profile, settings, to_yaml)
+
+
 def to_yaml(value: Any) -> str:
     """YAML that every version and reader of it takes for the same values."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
-FORMATS: dict[str, Callable[[Lab, str, ProfileName, Settings], str]] = {"plan": plan_json, "compose": compose_yaml}
+FORMATS: dict[str, Callable[[Lab, str, ProfileName, Settings], str]] = {
+    "plan": plan_json,
+    "compose": compose_yaml,
+    "kubernetes": kubernetes_yaml,
+}
 
 
 class _Dumper(yaml.SafeDumper):

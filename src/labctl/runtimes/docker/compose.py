@@ -165,13 +165,14 @@ def _free(name: str, taken: Iterable[str]) -> str:
 def _builders(plan: Plan, host: Host, taken: set[str]) -> dict[str, Part]:
     found: dict[str, Part] = {}
     for model in plan.models:
-        part = _builder(plan, model, host)
+        part = builder(plan, model, host)
         name = _free(part.name, {*taken, *found})
         found[name] = replace(part, name=name)
     return found
 
 
-def _builder(plan: Plan, model: ModelStep, host: Host) -> Part:
+def builder(plan: Plan, model: ModelStep, host: Host) -> Part:
+    """What builds a model once, below `/out`, and does nothing when it is there."""
     folder = PurePosixPath(model.path).name
     making = f"/out/.{folder}.making"
     command = [word.replace("{out}", making) for word in model.command]
