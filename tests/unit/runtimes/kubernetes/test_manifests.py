@@ -177,9 +177,7 @@ def test_a_learner_s_own_service_is_not_restarted_for_being_slow(write_lab: Writ
 
 
 def test_what_is_meant_to_end_is_a_job_and_all_else_a_deployment(write_lab: WriteLab, chosen: Settings) -> None:
-    made = rendered(
-        f"{write_lab(text=lab_with(more='  once: {image: debian, restart: "no"}' + chr(10)))}/".strip(), chosen
-    )
+    made = rendered(write_lab(text=lab_with(more='  once: {image: debian, restart: "no"}\n')), chosen)
     kinds = {each["metadata"]["name"]: each["kind"] for each in made if each["kind"] in ("Job", "Deployment")}
     assert kinds == {"page": "Deployment", "once": "Job", "workspace": "Deployment"}
 
