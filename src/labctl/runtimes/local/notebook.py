@@ -93,6 +93,7 @@ def _environment(plan: Plan, notebook: Notebook, folder: SessionFolder) -> dict[
         "JUPYTERHUB_SERVICE_URL": url,
         "JUPYTER_CONFIG_DIR": str(place / "config"),
         "JUPYTER_DATA_DIR": str(place / "data"),
+        "JUPYTER_PATH": str(place / "data"),  # before what is in its own environment, whose kernel is not the lab's
         "JUPYTER_RUNTIME_DIR": str(place / "runtime"),
         "JUPYTERLAB_WORKSPACES_DIR": str(place / "workspaces"),
         "JUPYTERLAB_SETTINGS_DIR": str(place / "settings"),
