@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 from schemathesis.specs.openapi import checks
@@ -46,8 +48,16 @@ def document(ctx: Context) -> Iterator[OpenApiSchema]:
     room = make(ctx, Path(ctx.settings.home).parent / "autumn")
     start(room)
     board = replace(apis.board(room), api=Pace(10**9, 1.0), pages=Pace(10**9, 1.0))
-    yield schemathesis.openapi.from_asgi(f"{board.prefix}api/v1/openapi.json", create_app(board))
+    app = create_app(board)
+    app.router.lifespan_context = _lives_on
+    yield schemathesis.openapi.from_asgi(f"{board.prefix}api/v1/openapi.json", app)
     board.actions.close()
+
+
+@asynccontextmanager
+async def _lives_on(_app: FastAPI) -> AsyncIterator[None]:
+    """Schemathesis begins and ends the application around each request, and the board would stop working at the first."""
+    yield
 
 
 @schemathesis.hook
