@@ -30,7 +30,9 @@ _CONTAINER_SECURITY = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
-_SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+_INIT_MEMORY_MIB = 256
+_CPU_REQUEST = 0.1
+"""Of the cores that a container may use: a lab says the most, and most of the time it waits for its learner."""
 _SEED = """\
 cd "$0" || exit 1
 [ -e .labctl/started ] && exit 0
@@ -74,7 +76,7 @@ class Pod:
     revive: bool = False
     gpu: GpuNeed | None = None
     share: int = 1
-    """Of how many pods this is one: together they ask for the memory and the cores that each may take."""
+    """Of how many pods this is one: together they ask for the memory that each may take."""
 
 
 def template(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
@@ -180,9 +182,18 @@ def _init(pod: Pod, name: str, command: Sequence[str]) -> dict[str, Any]:
         "image": pod.part.image,
         "imagePullPolicy": "IfNotPresent",
         "command": [filled(word) for word in command],
-        "resources": _SMALL,
+        "resources": _init_resources(pod.part),
         "securityContext": _CONTAINER_SECURITY,
         "volumeMounts": [*map(dict, pod.mounts)],
+    }
+
+
+def _init_resources(part: Part) -> dict[str, Any]:
+    """Never more than what the pod has later: a quota counts whichever is the larger."""
+    memory, cpus = min(_INIT_MEMORY_MIB, part.memory_mib), min(1.0, part.cpus)
+    return {
+        "requests": {"cpu": "10m", "memory": f"{min(32, memory)}Mi"},
+        "limits": {"cpu": quantity(cpus), "memory": f"{memory}Mi"},
     }
 
 
@@ -232,7 +243,10 @@ def _key(name: str) -> dict[str, str]:
 def _resources(pod: Pod) -> dict[str, Any]:
     part = pod.part
     gpus = {GPU: str(len(part.gpus))} if part.gpus else {}
-    asked = {"cpu": quantity(round(part.cpus / pod.share, 3)), "memory": f"{max(16, part.memory_mib // pod.share)}Mi"}
+    asked = {
+        "cpu": quantity(round(part.cpus * _CPU_REQUEST, 3)),
+        "memory": f"{max(16, part.memory_mib // pod.share)}Mi",
+    }
     return {
         "requests": {**asked, **gpus},
         "limits": {"cpu": quantity(part.cpus), "memory": f"{part.memory_mib}Mi", **gpus},

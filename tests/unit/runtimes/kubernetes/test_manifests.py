@@ -109,12 +109,17 @@ def test_no_pod_has_a_token_or_is_without_limits_and_all_fit_into_the_quota(
     made = rendered(lab, chosen, profile)
     hard = found(made, "ResourceQuota", "session")["spec"]["hard"]
     assert all(spec["automountServiceAccountToken"] is False for spec in pods(made))
-    memory = [int(spec["containers"][0]["resources"]["limits"]["memory"].removesuffix("Mi")) for spec in pods(made)]
+    memory = [_memory_mib(spec) for spec in pods(made)]
     assert sum(memory) <= int(hard["limits.memory"].removesuffix("Mi"))
     gpus = [int(spec["containers"][0]["resources"]["limits"].get("nvidia.com/gpu", 0)) for spec in pods(made)]
     assert sum(gpus) == int(hard["requests.nvidia.com/gpu"])
     assert sum(gpus) == (1 if profile == "gpu" else 0)
     assert len(memory) <= int(hard["pods"])
+
+
+def test_a_small_lab_s_init_containers_fit_into_its_quota(write_lab: WriteLab, chosen: Settings) -> None:
+    made = rendered(write_lab(text=lab_with()), chosen)
+    assert [_memory_mib(spec) for spec in pods(made)] == [64, 64]
 
 
 def test_everything_is_in_the_namespace_and_bears_the_session_s_labels(chosen: Settings) -> None:
@@ -252,3 +257,9 @@ def _lasting(manifests: list[dict[str, Any]]) -> str:
     text = re.sub(r"(labctl/[a-z]+:(?:cpu-|gpu-)?)[0-9a-f]{12}\b", r"\g<1>DIGEST", text)
     text = re.sub(r"\b(tiny|model)-[0-9a-f]{12}\b", r"\1-DIGEST", text)
     return re.sub(r"'?\b[0-9a-f]{64}\b'?", "DIGEST", text)  # in quotes where it could be read as a number
+
+
+def _memory_mib(spec: Mapping[str, Any]) -> int:
+    """What a quota counts of a pod: its container, or an init container that takes more."""
+    every = [*spec["containers"], *spec.get("initContainers", [])]
+    return max(int(each["resources"]["limits"]["memory"].removesuffix("Mi")) for each in every)
