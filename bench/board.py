@@ -164,7 +164,7 @@ def _session(lab: Path, learner: str) -> Session:
         runtime="local",
         profile="cpu",
         state=SessionState.RUNNING,
-        workspace=f"/work/{learner}",
+        workspace=f"/home/{learner}/lab",
         created_at=NOW - timedelta(minutes=10),
         cohort="bench",
         expires_at=NOW + timedelta(hours=8),
