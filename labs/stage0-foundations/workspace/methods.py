@@ -57,9 +57,11 @@ def fine_tune(model: Any, steps: int) -> dict[str, Any]:
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=training.METHOD_RATE, weight_decay=0.0)
-    losses = [
-        training.step_once(model, optimizer, batch, next_token_loss) for batch in training.batches(examples, steps)
-    ]
+    slower = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=steps)
+    losses = []
+    for batch in training.batches(examples, steps):
+        losses.append(training.step_once(model, optimizer, batch, next_token_loss))
+        slower.step()
     return {**count(model, optimizer), "first_loss": losses[0], "last_loss": losses[-1]}
 
 
