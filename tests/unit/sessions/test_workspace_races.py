@@ -19,6 +19,7 @@ import pytest
 from labctl import tree
 from labctl.errors import PreflightError
 from labctl.sessions import workspace as workspaces
+from labctl.sessions.host_folder import HostFolder
 
 ROUNDS = 200
 WITHIN_S = 60.0
@@ -81,7 +82,7 @@ def victim(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(tmp_path: Path, lab: Path) -> Path:
     place = tmp_path / "work" / "lab"
-    workspaces.create(lab, place, SESSION)
+    HostFolder(place, SESSION).make(workspaces.starter(lab))
     if os.geteuid() == 0:
         os.chown(place, 4321, 4321)
     return place
@@ -126,14 +127,14 @@ def race(action: Callable[[], object]) -> int:
 @pytest.mark.parametrize("files", [[], ["data/readme.txt"], ["data/deep/er/starter.txt"]])
 def test_restore_stays_inside(lab: Path, workspace: Path, victim: Path, files: list[str]) -> None:
     before = state(victim)
-    assert race(lambda: workspaces.restore(lab, workspace, files)) > 0
+    assert race(lambda: workspaces.restore(lab, HostFolder(workspace, SESSION), files)) > 0
     assert state(victim) == before
 
 
 @pytest.mark.usefixtures("swapper")
 def test_overlay_stays_inside(lab: Path, workspace: Path, victim: Path) -> None:
     before = state(victim)
-    assert race(lambda: workspaces.overlay(lab / "workspace", workspace, frozenset())) > 0
+    assert race(lambda: workspaces.overlay(lab / "workspace", HostFolder(workspace, SESSION), frozenset())) > 0
     assert state(victim) == before
 
 
@@ -142,7 +143,7 @@ def test_a_copy_has_nothing_from_outside(workspace: Path, victim: Path) -> None:
     before = state(victim)
 
     def keep() -> None:
-        copy = workspaces.keep_copy(workspace, NOW)
+        copy = Path(HostFolder(workspace, SESSION).keep_copy(NOW))
         assert not any(b"precious" in file.read_bytes() for file in _files(copy))
         with tree.opened(copy.parent) as folder:
             tree.remove(folder, copy.name)
@@ -160,7 +161,7 @@ def test_purge_stays_inside(lab: Path, workspace: Path, victim: Path) -> None:
         with tree.opened(workspace.parent) as folder:
             tree.remove(folder, workspace.name)
         with suppress(PreflightError):
-            workspaces.create(lab, workspace, SESSION)
+            HostFolder(workspace, SESSION).make(workspaces.starter(lab))
 
     assert race(again) > 0
     assert state(victim) == before
