@@ -72,6 +72,8 @@ class Runtime(Protocol):
 
     name: str
     trust: Literal["self", "host", "cluster"]
+    schedules: bool
+    """Whether the engine itself finds GPUs for what asks for them, and lets it wait: labctl then chooses none and keeps no account."""
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
         """Where the session's parts will be. The same answer as long as the session lives (ports are kept)."""

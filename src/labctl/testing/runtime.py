@@ -49,6 +49,7 @@ class FakeRuntime:
     plans: dict[str, Plan] = field(default_factory=dict)
     name: str = "local"
     trust: Literal["self", "host", "cluster"] = "self"
+    schedules = False
     _ports: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _next_port: Iterator[int] = field(default_factory=lambda: itertools.count(FIRST_PORT))
     _logs: dict[tuple[str, str], list[str]] = field(default_factory=dict)

@@ -39,6 +39,7 @@ class DockerRuntime:
 
     name = "docker"
     trust: Literal["self", "host", "cluster"] = "host"
+    schedules = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

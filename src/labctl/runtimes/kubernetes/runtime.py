@@ -40,6 +40,7 @@ class KubernetesRuntime:
 
     name = "kubernetes"
     trust: Literal["self", "host", "cluster"] = "cluster"
+    schedules = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -23,13 +23,13 @@ from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.manifests import Declared
 from labctl.runtimes.kubernetes.namespace import Namespace
 from labctl.runtimes.kubernetes.state import states
-from labctl.runtimes.kubernetes.storage import Storage
+from labctl.runtimes.kubernetes.storage import Storage, volume_name
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
 
 _AT_ONCE = 8
-_TERMINATING_S = 60.0
+_TERMINATING_S, _NOTED_S, _POLL_S = 60.0, 3.0, 0.02
 _WELL = (State.RUNNING, State.EXITED, State.STARTING)
 _BEFORE_ALL = ("ResourceQuota", "LimitRange", "PersistentVolume")
 """What pods and claims are measured against, or bound to, must be there before them."""
@@ -149,7 +149,20 @@ def _stand(wanted: Wanted, namespace: Namespace) -> None:
     first = [each for each in every if each["kind"] in _BEFORE_ALL]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(namespace.api.apply, first))
+        _await_volume(wanted, namespace)
         list(pool.map(namespace.api.apply, [each for each in every if each not in first]))
+
+
+def _await_volume(wanted: Wanted, namespace: Namespace) -> None:
+    """Until the cluster has taken note of the workspace's volume: a claim that comes before is looked at again only after 15 s."""
+    if wanted.storage.folder is None:
+        return
+    deadline = time.monotonic() + _NOTED_S
+    while time.monotonic() < deadline:
+        volume = namespace.api.find("PersistentVolume", None, volume_name(namespace.name)) or {}
+        if (volume.get("status") or {}).get("phase") in ("Available", "Bound"):
+            return
+        time.sleep(_POLL_S)
 
 
 def _stand_in(namespace: Namespace, manifest: Manifest) -> None:

@@ -43,6 +43,7 @@ class LocalRuntime:
 
     name = "local"
     trust: Literal["self", "host", "cluster"] = "self"
+    schedules = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
