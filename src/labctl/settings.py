@@ -47,12 +47,18 @@ class Settings:
     nvml_library: str | None
     docker_host: str | None
     """Where Docker's own tools look for the engine too; a name of theirs, hence without our prefix."""
+    kubeconfig: str | None
+    """The file, or files, that name the cluster, as for kubectl."""
     base_image: str | None
     """What images of docker/ that start from Python or Debian are built on, in the place of the public image."""
     registry: str | None
     """Where the images of docker/ are pulled from, and under which name they are kept; built here when it has none."""
     subnets: str
     """The range of addresses that networks of sessions are cut from."""
+    storage_class: str | None
+    """Of a cluster, for workspaces; None takes the cluster's default."""
+    workspace_volume: str
+    """What a workspace is on a cluster: a `claim` of its storage, or a folder of this `host` that all nodes see at the same path."""
     idle_timeout_s: float | None
     """After so long without use a new session's GPU goes back; None is never."""
     gpu_hour_price: Price | None
@@ -72,9 +78,12 @@ _DEFAULTS: dict[str, str | None] = {
     "LABCTL_BASE_IMAGE": None,
     "LABCTL_REGISTRY": None,
     "LABCTL_SUBNETS": "10.213.0.0/16",
+    "LABCTL_STORAGE_CLASS": None,
+    "LABCTL_WORKSPACE_VOLUME": "claim",
     "LABCTL_IDLE_TIMEOUT": "1h",
     "LABCTL_GPU_HOUR_PRICE": None,
     "DOCKER_HOST": None,
+    "KUBECONFIG": None,
     "LABCTL_WORKSPACES": "~/labctl",
     "LABCTL_LEARNER": None,
 }
@@ -87,6 +96,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     chosen = {name: _choose(name, environ, file) for name in _DEFAULTS}
     value = {name: setting.value for name, setting in chosen.items()}
     _one_of(chosen["LABCTL_RUNTIME"], RUNTIMES)
+    _one_of(chosen["LABCTL_WORKSPACE_VOLUME"], ("claim", "host"))
     if value["LABCTL_PROFILE"]:
         _one_of(chosen["LABCTL_PROFILE"], PROFILES)
     models = _paths(chosen["LABCTL_MODELS"])
@@ -99,8 +109,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         database_url=value["LABCTL_DATABASE_URL"],
         nvml_library=value["LABCTL_NVML_LIBRARY"],
         docker_host=value["DOCKER_HOST"],
+        kubeconfig=value["KUBECONFIG"],
         base_image=value["LABCTL_BASE_IMAGE"],
         subnets=_subnets(chosen["LABCTL_SUBNETS"]),
+        storage_class=value["LABCTL_STORAGE_CLASS"],
+        workspace_volume=value["LABCTL_WORKSPACE_VOLUME"] or "claim",
         registry=(value["LABCTL_REGISTRY"] or "").rstrip("/") or None,
         idle_timeout_s=_idle_timeout_s(chosen["LABCTL_IDLE_TIMEOUT"]),
         gpu_hour_price=_price(chosen["LABCTL_GPU_HOUR_PRICE"]),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.engines import ENGINES, Engine
+from tests.conformance.engines import ENGINES, MARKS, Engine
 from tests.conformance.homes import Home
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(name, marks=pytest.mark.docker if name == "docker" else ()) for name in ENGINES],
+    params=[pytest.param(name, marks=MARKS.get(name, ())) for name in ENGINES],
 )
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     made = ENGINES[request.param]()

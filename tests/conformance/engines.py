@@ -5,6 +5,7 @@ A new runtime is one class here and one line in ENGINES.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from labctl.errors import EngineError
 from labctl.runtimes import table
 from labctl.runtimes.base import Runtime
 from labctl.settings import Settings
@@ -25,6 +27,10 @@ from tests.conformance.labs import IMAGE
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
+
+    from labctl.runtimes.kubernetes.api import Api
+    from labctl.runtimes.kubernetes.namespace import Namespace
+    from labctl.runtimes.kubernetes.seen import Seen
 
 
 class Engine(Protocol):
@@ -236,6 +242,84 @@ class DockerEngine:
         return self._client.containers.list(all=True, filters={"label": labels})
 
 
+class KubernetesEngine:
+    """A cluster that KUBECONFIG names, whose one node is this machine, or sees its folders at the same path."""
+
+    name, real, apart, maps_users = "kubernetes", True, True, True
+
+    def __init__(self) -> None:
+        self._config = os.environ.get("KUBECONFIG", "")
+        self._made: list[Any] = []
+        self._is_broken = False
+
+    @cached_property
+    def _api(self) -> Api:
+        from labctl.runtimes.kubernetes.api import Api
+
+        return Api(self._config)
+
+    def missing(self) -> str:
+        if not self._config:
+            return "KUBECONFIG names no cluster: start one (kind, k3d, …) and export KUBECONFIG=/its/file"
+        if shutil.which("kubectl") is None:
+            return "there is no kubectl on PATH: https://kubernetes.io/docs/tasks/tools/"
+        nodes = self._api.items("Node")
+        images = {
+            name for node in nodes for image in node["status"].get("images") or [] for name in image["names"] or []
+        }
+        if not any(name.endswith(IMAGE) for name in images):
+            return f"the cluster's node has no image {IMAGE}: load it (`kind load docker-image {IMAGE}`)"
+        return ""
+
+    def environ(self) -> dict[str, str]:
+        config = "/nowhere/config" if self._is_broken else self._config
+        return {"LABCTL_WORKSPACE_VOLUME": "host", "KUBECONFIG": config}
+
+    def runtime(self, settings: Settings) -> Runtime:
+        return table.get(self.name, settings)
+
+    def kill(self, settings: Settings, session: str, service: str) -> None:
+        from labctl.runtimes.kubernetes import streams
+
+        namespace, pod = self._pod(settings, session, service)
+        place = streams.Place(namespace=namespace, pod=pod.name, container=service)
+        with contextlib.suppress(EngineError):  # the shell that kills is killed with the rest
+            streams.run(self._api, place, ["sh", "-c", "kill -9 -1"], timeout_s=10, max_output_bytes=1000)
+
+    def identity(self, settings: Settings, session: str, service: str) -> str:
+        found = self._namespace(settings, session).refresh()
+        pod = found.pod(service)
+        return pod.container if pod and not pod.is_ending else ""
+
+    def lose_parts(self, settings: Settings, session: str) -> None:
+        from labctl.runtimes.kubernetes import kinds
+
+        namespace = self._namespace(settings, session).refresh()
+        namespace.end(["web"])
+        self._api.delete(kinds.path("Service", namespace.name, "web"))
+
+    def break_engine(self, settings: Settings, session: str) -> None:
+        self._is_broken = True
+
+    def mend_engine(self) -> None:
+        self._is_broken = False
+
+    def close(self) -> None:
+        pass
+
+    def _pod(self, settings: Settings, session: str, service: str) -> tuple[str, Seen]:
+        found = self._namespace(settings, session).refresh()
+        pod = found.pod(service)
+        assert pod, f"{service} has no pod"
+        return found.name, pod
+
+    def _namespace(self, settings: Settings, session: str) -> Namespace:
+        from labctl.runtimes.folder import SessionFolder
+        from labctl.runtimes.kubernetes.namespace import Cluster, Namespace
+
+        return Namespace(Cluster(settings.home, self._config), SessionFolder(settings.home, session), {})
+
+
 def _drop_failed_connections() -> None:
     """The SDK does not close the socket of a connection that failed: have it collected before it troubles the next test."""
     with warnings.catch_warnings(action="ignore", category=ResourceWarning):
@@ -253,11 +337,14 @@ ENGINES: dict[str, type[Engine]] = {
     "fake": FakeEngine,
     "local": LocalEngine,
     "docker": DockerEngine,
+    "kubernetes": KubernetesEngine,
 }
+MARKS = {"docker": [pytest.mark.docker], "kubernetes": [pytest.mark.kubernetes]}
+"""By the names of engines."""
 
 
 def _only(*names: str) -> pytest.MarkDecorator:
-    chosen = [pytest.param(name, marks=[pytest.mark.docker] if name == "docker" else []) for name in names]
+    chosen = [pytest.param(name, marks=MARKS.get(name, [])) for name in names]
     return pytest.mark.parametrize("engine", chosen, indirect=True)
 
 

@@ -18,14 +18,14 @@ def document(lab: Lab, learner: str, profile: ProfileName, settings: Settings, t
     """The file. Raises PreflightError for a service without an image, LabFileError for files that do not fit."""
     from labctl.plan import declared_layout, plan
     from labctl.runtimes.docker.compose import any_gpus
-    from labctl.runtimes.kubernetes.manifests import cluster_host, manifests
+    from labctl.runtimes.kubernetes.manifests import cluster_host, declared
 
     size = lab.spec.profiles.get(profile)
     gpus = any_gpus(size.gpu if size else None)
     made = plan(lab, learner=learner, profile=profile, layout=declared_layout(lab), allocation=gpus)
     host = cluster_host(made, settings)
     head = "\n".join(f"# {_one_line(line)}".rstrip() for line in _head(made, host))
-    return "\n---\n".join([head, *(to_yaml(each).rstrip("\n") for each in manifests(made, host))]) + "\n"
+    return "\n---\n".join([head, *(to_yaml(each).rstrip("\n") for each in declared(made, host).all)]) + "\n"
 
 
 def _head(plan: Plan, host: Host) -> Iterator[str]:

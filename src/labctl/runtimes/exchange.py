@@ -1,4 +1,4 @@
-"""One HTTP exchange with a loopback port within a deadline, whatever the other side does.
+"""One HTTP exchange within a deadline, whatever the other side does: with a loopback port, or over a connection.
 
 The standard library's client, because a probe must cost milliseconds: no proxies, no redirects, no cookies.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,10 @@ NOTEBOOK = "workspace"
 LOOPBACK = "127.0.0.1"
 PROBE_ADDRESS = "127.76.67.1"
 """Where health checks come from, so that they can be told from requests: on Linux all of 127.0.0.0/8 is this host."""
+
+
+Connect = Callable[[float], socket.socket]
+"""Makes a connection within so many seconds. Raises OSError."""
 
 
 class NoAnswer(Exception):
@@ -46,9 +50,13 @@ def exchange(
     timeout_s: float,
     max_bytes: int,
     source: str | None = None,
+    connect: Connect | None = None,
 ) -> Answer:
-    """The answer. `timeout_s` bounds connection, headers and body together; `source` is our own address. Raises NoAnswer."""
-    connection = _Connection(port, timeout_s, source)
+    """The answer. `timeout_s` bounds connection, headers and body together; `source` is our own address. Raises NoAnswer.
+
+    `connect` makes the connection where it is not one to loopback.
+    """
+    connection = _Connection(port, timeout_s, source, connect)
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
@@ -67,7 +75,12 @@ def exchange(
     return Answer(status=response.status, headers=headers, body=data[:max_bytes], truncated=len(data) > max_bytes)
 
 
-def answer(port: int, request: Request) -> Response:
+def answer_over(connect: Connect, request: Request) -> Response:
+    """What `request` gets over a connection that `connect` makes. Raises NoAnswer."""
+    return answer(0, request, connect)
+
+
+def answer(port: int, request: Request, connect: Connect | None = None) -> Response:
     """What `request` gets from the port that stands for its service on this host. Raises NoAnswer."""
     started = time.monotonic()
     got = exchange(
@@ -78,6 +91,7 @@ def answer(port: int, request: Request) -> Response:
         body=request.body,
         timeout_s=request.timeout_s,
         max_bytes=request.max_bytes,
+        connect=connect,
     )
     return Response(
         status=got.status,
@@ -118,12 +132,18 @@ def _read(response: http.client.HTTPResponse, limit: int) -> bytes:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, port: int, timeout_s: float, source: str | None) -> None:
+    def __init__(self, port: int, timeout_s: float, source: str | None, connect: Connect | None) -> None:
         super().__init__(LOOPBACK, port)
         self._source = source
+        self._connect = connect
         self._deadline = time.monotonic() + timeout_s
 
     def connect(self) -> None:
+        if self._connect is not None:
+            made = self._connect(max(0.1, self._deadline - time.monotonic()))
+            self.sock = _DeadlineSocket(fileno=made.detach())
+            self.sock.deadline = self._deadline
+            return
         self.sock = _DeadlineSocket(socket.AF_INET, socket.SOCK_STREAM)
         self.sock.deadline = self._deadline
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,6 +11,7 @@ from labctl.settings import Settings
 RUNTIMES = {
     "local": "labctl.runtimes.local.runtime:LocalRuntime",
     "docker": "labctl.runtimes.docker.runtime:DockerRuntime",
+    "kubernetes": "labctl.runtimes.kubernetes.runtime:KubernetesRuntime",
 }
 
 

@@ -51,7 +51,7 @@ def host(plan: Plan, engine: Engine, references: Mapping[str, str]) -> Host:
         workspace=str(workspace),
         models=str(engine.settings.home / "models"),
         local_models=hub_models.on_host(plan.hub_models, engine.settings.models),
-        user=users.of_session(plan.session, workspace, engine.info),
+        user=users.of_session(plan.session, workspace, rootless=engine.info.rootless),
         listens=_listens(plan, engine, references),
         cpu_count=engine.info.cpu_count or 1,
         shown=shown(Path(plan.lab_path)),

@@ -6,19 +6,17 @@ import os
 import zlib
 from pathlib import Path
 
-from labctl.images.engine import EngineInfo
-
 _FIRST_OWN_UID = 2_000_000_000  # above every range that is handed out for user namespaces
 _OWN_UIDS = 100_000_000
 
 
-def of_session(session: str, workspace: Path, info: EngineInfo) -> str:
+def of_session(session: str, workspace: Path, *, rootless: bool) -> str:
     """`uid:gid` in the session's containers.
 
     A rootless engine runs as the learner, whom its containers see as root. Else it is the workspace's owner; when that is
     root, who hosts many learners, a user that only this session has.
     """
-    if info.rootless:
+    if rootless:
         return "0:0"
     owner = workspace.stat() if workspace.is_dir() else None
     uid, gid = (owner.st_uid, owner.st_gid) if owner else (os.getuid(), os.getgid())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from labctl.runtimes.kubernetes.kinds import Manifest
+
 if TYPE_CHECKING:
     from labctl.runtimes.docker.parts import Part
 
-Manifest = dict[str, Any]
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 """Where the cluster, its nodes and the metadata service of a cloud (169.254.169.254) are: a way out leads past them."""
 GPU = "nvidia.com/gpu"
@@ -65,14 +66,19 @@ def policies(*, egress: bool) -> list[Manifest]:
     return found
 
 
+EVERYWHERE = ("PersistentVolume",)
+"""Kinds that are in no namespace."""
+
+
 def marked(manifest: Manifest, namespace: str, marks: Mapping[str, str]) -> Manifest:
     """The same in the namespace, bearing the session's labels beside its own."""
     metadata = manifest["metadata"]
+    where = {} if manifest["kind"] in EVERYWHERE else {"namespace": namespace}
     return {
         **manifest,
         "metadata": {
             "name": metadata["name"],
-            "namespace": namespace,
+            **where,
             **{key: value for key, value in metadata.items() if key not in ("name", "labels")},
             "labels": {**marks, **metadata.get("labels", {})},
         },

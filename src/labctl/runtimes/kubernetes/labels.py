@@ -14,6 +14,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 NAME = "app.kubernetes.io/name"
 PART_OF = "app.kubernetes.io/part-of"
 OURS = "labctl"
+ENDED = "labctl.ended"
+"""On a namespace in which nothing runs any more: it holds what the learner wrote."""
 _MAX_NAME = 63
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from labctl.runtimes.docker.compose import builder, planned_host
 from labctl.runtimes.docker.labels import DIGEST, SERVICE
 from labctl.runtimes.docker.parts import JUPYTER_CHECK, MAX_RETRIES, WORKSPACE, Host, Part, parts, ports, shown
 from labctl.runtimes.kubernetes import fences, folders, labels
-from labctl.runtimes.kubernetes.fences import Manifest
+from labctl.runtimes.kubernetes import storage as storages
+from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.pods import (
     LAB_FILES,
     MODELS_CLAIM,
@@ -23,6 +24,7 @@ from labctl.runtimes.kubernetes.pods import (
     secrets_of,
     template,
 )
+from labctl.runtimes.kubernetes.storage import Storage
 
 if TYPE_CHECKING:
     from labctl.plan import ModelStep, Plan, ServicePlan
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from labctl.settings import Settings
 
 _MODELS = "/models"
+CLAIMED = Storage()
 _MANY_CPUS = 1024
 """A cluster's node says itself how many it has."""
 
@@ -39,29 +42,50 @@ def cluster_host(plan: Plan, settings: Settings) -> Host:
     return replace(planned_host(plan, settings, _MANY_CPUS), user=f"{USER}:{USER}", local_models={})
 
 
-def manifests(plan: Plan, host: Host, *, home: str = "", expires_at: str | None = None) -> list[Manifest]:
-    """Everything but the values of secrets: namespace, fences, storage, files, Services, then what runs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """A session's manifests: `namespace` first, then what stands (in this order), the models' builds, and what runs by part."""
 
-    Raises LabFileError for a lab whose files do not fit into ConfigMaps.
-    """
+    namespace: Manifest
+    stands: list[Manifest]
+    builds: list[Manifest]
+    runs: dict[str, Manifest]
+
+    @property
+    def all(self) -> list[Manifest]:
+        return [self.namespace, *self.stands, *self.builds, *self.runs.values()]
+
+
+def declared(
+    plan: Plan, host: Host, *, home: str = "", expires_at: str | None = None, storage: Storage = CLAIMED
+) -> Declared:
+    """Everything but the values of secrets. Raises LabFileError for a lab whose files do not fit into ConfigMaps."""
     name, marks = labels.namespace(plan.session, home), labels.of_plan(plan, home)
     every = session_parts(plan, host)
     builders = [builder(plan, model, host) for model in plan.models]
     recipes = [_recipe(model) for model in plan.models]
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
-    claims = _claims(plan)
-    inside: list[Manifest] = [
-        fences.quota([*every, *builders], claims=len(claims), storage_mib=_storage_mib(plan), gpus=_gpus(every)),
+    claims = len(storages.names(plan))
+    stands = [
+        fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
         fences.limit_range(),
         *fences.policies(egress=plan.egress),
-        *claims,
+        *storages.claims(plan, storage, name),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
-        *(_build(part, recipe, marks) for part, recipe in zip(builders, recipes, strict=True)),
-        *(_runs(plan, part, files, marks, len(every)) for part in every),
     ]
-    first = fences.namespace(name, marks, labels.notes(expires_at))
-    return [first, *(fences.marked(each, name, marks) for each in inside)]
+    return Declared(
+        namespace=fences.namespace(name, marks, labels.notes(expires_at)),
+        stands=[fences.marked(each, name, marks) for each in stands],
+        builds=[
+            fences.marked(_build(part, recipe, marks), name, marks)
+            for part, recipe in zip(builders, recipes, strict=True)
+        ],
+        runs={
+            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage), name, marks)
+            for part in every
+        },
+    )
 
 
 def session_parts(plan: Plan, host: Host) -> list[Part]:
@@ -84,26 +108,8 @@ def secret(plan: Plan, values: Mapping[str, str], home: str) -> Manifest:
     return fences.marked(made, labels.namespace(plan.session, home), labels.of_plan(plan, home))
 
 
-def _storage_mib(plan: Plan) -> int:
-    return plan.disk_mib * len(_claims(plan))
-
-
 def _gpus(every: Sequence[Part]) -> int:
     return sum(len(part.gpus) for part in every)
-
-
-def _claims(plan: Plan) -> list[Manifest]:
-    names = [WORKSPACE_CLAIM, *([MODELS_CLAIM] if plan.models else [])]
-    size = {"requests": {"storage": f"{plan.disk_mib}Mi"}}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": name},
-            "spec": {"accessModes": ["ReadWriteOnce"], "resources": size},
-        }
-        for name in names
-    ]
 
 
 def _services(plan: Plan, host: Host) -> Iterator[Manifest]:
@@ -117,7 +123,7 @@ def _services(plan: Plan, host: Host) -> Iterator[Manifest]:
         yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share: int) -> Manifest:
+def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share: int, storage: Storage) -> Manifest:
     service = plan.service(part.name)
     once = service is not None and service.is_awaited(plan.services)
     check, numbers = _health(plan, part)
@@ -128,12 +134,13 @@ def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share
         awaits=_awaits(plan, service),
         models=[model.path for model in plan.models],
         volumes=[_claim(WORKSPACE_CLAIM), files.volume(), *([_claim(MODELS_CLAIM)] if plan.models else [])],
-        mounts=_mounts(plan),
+        mounts=_mounts(plan, storage),
         workspace=plan.workspace.path,
         once=once,
         revive=not once and (service is None or service.owner == "lab"),
         gpu=plan.gpu,
         share=share,
+        seeded=storage.folder is None,
     )
     return _job(pod, marks) if once else _deployment(pod, marks)
 
@@ -154,10 +161,10 @@ def _awaits(plan: Plan, service: ServicePlan | None) -> list[tuple[str, int]]:
     return [(other.name, next(iter(other.ports.values()))) for other in others if other.ports]
 
 
-def _mounts(plan: Plan) -> list[dict[str, Any]]:
+def _mounts(plan: Plan, storage: Storage) -> list[dict[str, Any]]:
     models = [{"name": MODELS_CLAIM, "mountPath": _MODELS, "readOnly": True}] if plan.models else []
     return [
-        {"name": WORKSPACE_CLAIM, "mountPath": plan.workspace.path},
+        storages.workspace_mount(storage, plan.workspace.path),
         {"name": LAB_FILES, "mountPath": "/lab", "readOnly": True},
         *models,
     ]

@@ -35,12 +35,12 @@ _CPU_REQUEST = 0.1
 """Of the cores that a container may use: a lab says the most, and most of the time it waits for its learner."""
 _SEED = """\
 cd "$0" || exit 1
-[ -e .labctl/started ] && exit 0
-mkdir -p .labctl
+[ -e .labctl ] && exit 0
+[ -e README.md ] || [ ! -e /lab/README.md ] || { cp /lab/README.md README.md && chmod u+w README.md; }
 (cd /lab/workspace 2>/dev/null && find -L . -path './..*' -prune -o -type f -print) | while IFS= read -r file; do
   [ -e "$file" ] || { mkdir -p "$(dirname "$file")" && cp "/lab/workspace/$file" "$file" && chmod u+w "$file"; }
 done
-touch .labctl/started
+echo "$1" > .labctl.new && mv .labctl.new .labctl
 """
 """The lab's starter files, once: what the learner has deleted since stays deleted."""
 _AWAIT_MODELS = 'for made; do until [ -d "$made" ]; do sleep 1; done; done\n'
@@ -77,6 +77,8 @@ class Pod:
     gpu: GpuNeed | None = None
     share: int = 1
     """Of how many pods this is one: together they ask for the memory that each may take."""
+    seeded: bool = True
+    """Whether it lays the starter's files where there are none yet."""
 
 
 def template(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
@@ -122,11 +124,12 @@ def _spec(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _security(pod: Pod) -> dict[str, Any]:
+    user, group = (int(each) for each in pod.part.user.split(":"))
     found: dict[str, Any] = {
         "runAsNonRoot": True,
-        "runAsUser": USER,
-        "runAsGroup": USER,
-        "fsGroup": USER,
+        "runAsUser": user,
+        "runAsGroup": group,
+        "fsGroup": group,
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
@@ -167,8 +170,9 @@ def _label(key: str, operator: str, value: int) -> dict[str, Any]:
 def _first(pod: Pod) -> list[dict[str, Any]]:
     """What must have happened before it starts: starter files, models, the services that it depends on."""
     found = []
-    if any(mount["mountPath"] == pod.workspace for mount in pod.mounts):
-        found.append(_init(pod, "starter-files", ["sh", "-c", _SEED, pod.workspace]))
+    if pod.seeded and any(mount["mountPath"] == pod.workspace for mount in pod.mounts):
+        session = pod.part.environment.get("LABCTL_SESSION", "")
+        found.append(_init(pod, "starter-files", ["sh", "-c", _SEED, pod.workspace, session]))
     if pod.models:
         found.append(_init(pod, "models", ["sh", "-c", _AWAIT_MODELS, "sh", *pod.models]))
     for service, port in pod.awaits:

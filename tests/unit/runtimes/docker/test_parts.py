@@ -126,13 +126,17 @@ def test_a_container_is_the_workspaces_owner_and_on_a_rootless_engine_the_learne
     tmp_path: Path,
 ) -> None:
     uid, gid = tmp_path.stat().st_uid, tmp_path.stat().st_gid
-    user = users.of_session("lab--ada", tmp_path, ENGINE)
+    user = users.of_session("lab--ada", tmp_path, rootless=False)
     if uid:
         assert user == f"{uid}:{gid}"
     else:  # root hosts many: each session has a user of its own, the same each time
         assert int(user.partition(":")[0]) >= 2_000_000_000
-        assert user == users.of_session("lab--ada", tmp_path, ENGINE) != users.of_session("lab--bob", tmp_path, ENGINE)
-    assert users.of_session("lab--ada", tmp_path, replace(ENGINE, rootless=True)) == "0:0"
+        assert (
+            user
+            == users.of_session("lab--ada", tmp_path, rootless=False)
+            != users.of_session("lab--bob", tmp_path, rootless=False)
+        )
+    assert users.of_session("lab--ada", tmp_path, rootless=True) == "0:0"
 
 
 def test_a_lab_that_names_no_image_can_be_looked_at(made: Plan) -> None:

@@ -1,0 +1,309 @@
+"""The cluster's API: requests, watches, streams. What the `kubernetes` package knows of contexts and credentials, without its models.
+
+Who is turned away for a moment (429, 5xx, a server that restarts) asks again with growing pauses; who never got through does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from labctl.errors import EngineError
+from labctl.runtimes.kubernetes import kinds
+
+MANAGER = "labctl"
+"""The field manager: what of an object is ours."""
+PATIENCE_S = 45.0
+"""So long a server that has answered before is waited for."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
+_CONNECT_S, _ANSWER_S = 5.0, 60.0
+_POOL = 64
+_TRIED_AGAIN = (429, 500, 502, 503, 504)
+_SECRET_FILES = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+
+
+class ApiError(EngineError):
+    """The API refused: `status` is HTTP's, `reason` Kubernetes' word for it, `causes` what it says in detail."""
+
+    def __init__(self, what: str, hint: str = "", *, status: int = 0, reason: str = "", causes: Any = ()) -> None:
+        super().__init__(what, hint)
+        self.status = status
+        self.reason = reason
+        self.causes = list(causes)
+
+    @property
+    def is_missing(self) -> bool:
+        return self.status == 404
+
+
+def is_inside() -> bool:
+    """Whether this process is a pod of the cluster that it speaks to. KUBECONFIG names another one."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG") and Path(_SECRET_FILES).exists()
+
+
+class Api:
+    """One cluster, as the current context of KUBECONFIG or the pod's own account names it. Threads may share it.
+
+    `sent` counts requests. Methods raise ApiError, an EngineError.
+    """
+
+    def __init__(self, kubeconfig: str | None) -> None:
+        self.kubeconfig = kubeconfig
+        self.sent = 0
+        self._has_answered = False
+
+    @cached_property
+    def configuration(self) -> Any:
+        import kubernetes.client
+        import kubernetes.config
+        from kubernetes.config.config_exception import ConfigException
+
+        made = kubernetes.client.Configuration()
+        try:
+            if is_inside():
+                kubernetes.config.load_incluster_config(made)
+            else:
+                kubernetes.config.load_kube_config(self.kubeconfig, client_configuration=made)
+        except (ConfigException, OSError, ValueError, TypeError) as error:
+            raise EngineError(
+                f"no Kubernetes cluster is configured: {error}",
+                "set KUBECONFIG to the cluster's file, or put it at ~/.kube/config; `kubectl cluster-info` tries it",
+            ) from error
+        made.connection_pool_maxsize = _POOL
+        return made
+
+    @cached_property
+    def _pool(self) -> Any:
+        import kubernetes.client
+
+        return kubernetes.client.ApiClient(self.configuration).rest_client.pool_manager
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.request("GET", path, query=query)
+
+    def items(self, kind: str, namespace: str | None = None, **query: Any) -> list[dict[str, Any]]:
+        """All objects of a kind, in a namespace or everywhere; `labelSelector`, `fieldSelector` choose."""
+        found: list[dict[str, Any]] = []
+        answer = self.get(kinds.path(kind, namespace), limit=500, **query)
+        while True:
+            found += answer["items"] or []
+            more = answer["metadata"].get("continue")
+            if not more:
+                return found
+            answer = self.get(kinds.path(kind, namespace), limit=500, **{"continue": more}, **query)
+
+    def find(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        """The object; None when there is none."""
+        try:
+            found: dict[str, Any] = self.get(kinds.path(kind, namespace, name))
+        except ApiError as error:
+            if error.is_missing:
+                return None
+            raise
+        return found
+
+    def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Make an object that is not there yet."""
+        where = kinds.path(manifest["kind"], manifest["metadata"].get("namespace"), version=manifest["apiVersion"])
+        made: dict[str, Any] = self.request("POST", where, body=manifest, query={"fieldManager": MANAGER})
+        return made
+
+    def apply(self, manifest: Mapping[str, Any], *, force: bool = False) -> dict[str, Any]:
+        """Server-side apply: make the object, or the fields of it that are ours, as the manifest says."""
+        query = {"fieldManager": MANAGER, "force": "true" if force else "false"}
+        try:
+            applied: dict[str, Any] = self.request(
+                "PATCH",
+                kinds.path_of(manifest),
+                query=query,
+                body=manifest,
+                content_type="application/apply-patch+yaml",
+            )
+        except ApiError as error:
+            if error.status == 409 and error.reason == "Conflict":
+                raise _conflict(manifest, error) from error
+            raise
+        return applied
+
+    def merge(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """A JSON merge patch: None deletes a field."""
+        patched: dict[str, Any] = self.request(
+            "PATCH", path, body=patch, query={"fieldManager": MANAGER}, content_type="application/merge-patch+json"
+        )
+        return patched
+
+    def strategic(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """A strategic merge patch: lists of things with names are merged by name."""
+        content = "application/strategic-merge-patch+json"
+        patched: dict[str, Any] = self.request(
+            "PATCH", path, body=patch, query={"fieldManager": MANAGER}, content_type=content
+        )
+        return patched
+
+    def delete(self, path: str, *, grace_s: int | None = None, **query: Any) -> bool:
+        """Delete an object and what belongs to it; whether it was there."""
+        options = {"propagationPolicy": "Background", **({} if grace_s is None else {"gracePeriodSeconds": grace_s})}
+        try:
+            self.request("DELETE", path, body={"kind": "DeleteOptions", "apiVersion": "v1", **options}, query=query)
+        except ApiError as error:
+            if error.is_missing:
+                return False
+            raise
+        return True
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        """The decoded answer."""
+        return self._patiently(lambda: self._once(method, path, query or {}, body, content_type))
+
+    def lines(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The lines of an answer that goes on, as it comes; the answer is given up when the iterator is closed."""
+        answer = self._patiently(lambda: self._answer("GET", path, query, None, "", read_s=None))
+        rest = b""
+        try:
+            for piece in answer.stream(65536, decode_content=True):
+                *whole, rest = (rest + piece).split(b"\n")
+                yield from whole
+            if rest:
+                yield rest
+        except Exception as error:
+            raise _meaning(error) from error
+        finally:
+            answer.close()
+
+    def text(self, path: str, **query: Any) -> bytes:
+        """An answer that is no JSON, whole."""
+        answer = self._patiently(lambda: self._answer("GET", path, query, None, ""))
+        try:
+            data: bytes = answer.data
+        finally:
+            answer.release_conn()
+        return data
+
+    def websocket_url(self, path: str, query: Any) -> str:
+        """The address of a stream."""
+        return f"{self.configuration.host}{path}?{urlencode(query, doseq=True)}"
+
+    def authorization(self) -> dict[str, str]:
+        """The header that says who asks; empty for those that come with a certificate."""
+        found = self.configuration.auth_settings().get("BearerToken")
+        return {"authorization": found["value"]} if found and found.get("value") else {}
+
+    def _patiently(self, ask: Any) -> Any:
+        deadline, pause_s = time.monotonic() + PATIENCE_S, _FIRST_PAUSE_S
+        while True:
+            try:
+                answer = ask()
+            except ApiError as error:
+                is_passing = error.status in _TRIED_AGAIN or (error.status == 0 and self._has_answered)
+                if not is_passing or time.monotonic() + pause_s > deadline:
+                    raise
+                time.sleep(pause_s * random.uniform(0.7, 1.3))  # noqa: S311 - so that not all come back at once
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._has_answered = True
+                return answer
+
+    def _once(self, method: str, path: str, query: Mapping[str, Any], body: Any, content_type: str) -> Any:
+        answer = self._answer(method, path, query, body, content_type)
+        try:
+            return json.loads(answer.data)
+        except Exception as error:
+            raise _meaning(error) from error
+        finally:
+            answer.release_conn()
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any],
+        body: Any,
+        content_type: str,
+        *,
+        read_s: float | None = _ANSWER_S,
+    ) -> Any:
+        import urllib3
+
+        self.sent += 1
+        headers = {"accept": "application/json, */*", **self.authorization()}
+        if content_type:
+            headers["content-type"] = content_type
+        try:
+            answer = self._pool.request(
+                method,
+                f"{self.configuration.host}{path}{'?' + urlencode(query, doseq=True) if query else ''}",
+                body=None if body is None else json.dumps(body),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_S, read=read_s),
+                preload_content=False,
+                retries=False,
+            )
+        except Exception as error:
+            raise _meaning(error) from error
+        if answer.status >= 400:
+            raise _refusal(answer)
+        return answer
+
+
+@contextmanager
+def stream_errors() -> Iterator[None]:
+    """What a websocket meets, as ApiError."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        raise _meaning(error) from error
+
+
+def _refusal(answer: Any) -> ApiError:
+    try:
+        said = json.loads(answer.data)
+        answer.release_conn()
+        message, reason = str(said.get("message", "")), str(said.get("reason", ""))
+        causes = (said.get("details") or {}).get("causes") or []
+    except (ValueError, AttributeError):
+        message, reason, causes = "", "", []
+    hint = "`kubectl auth can-i --list` shows what this account may do" if answer.status in (401, 403) else ""
+    what = f"the cluster refused: {message or 'HTTP ' + str(answer.status)}"
+    return ApiError(what, hint, status=answer.status, reason=reason, causes=causes)
+
+
+def _meaning(error: Exception) -> ApiError:
+    """An answer that broke off, or never came."""
+    if isinstance(error, ApiError):
+        return error
+    why = str(error.reason if hasattr(error, "reason") else error) or type(error).__name__
+    return ApiError(
+        f"the cluster's API does not answer: {why[-300:]}",
+        "`kubectl cluster-info` asks it too; KUBECONFIG names the cluster",
+    )
+
+
+def _conflict(manifest: Mapping[str, Any], error: ApiError) -> ApiError:
+    """Who owns what we wanted to set, in words."""
+    said = "; ".join(f"{cause.get('field', '')} ({cause.get('message', '')})" for cause in error.causes)
+    name, namespace = kinds.words(manifest), manifest["metadata"].get("namespace")
+    return ApiError(
+        f"{name} was changed by somebody else: {said or error.what}",
+        f"`kubectl -n {namespace} delete {name}` gives it up, then `labctl up` makes it anew",
+        status=error.status,
+        reason="FieldConflict",
+        causes=error.causes,
+    )

@@ -1,0 +1,77 @@
+"""Where a session's files are: claims of the cluster's storage, or a folder that this host and the nodes share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labctl.runtimes.kubernetes.kinds import Manifest
+from labctl.runtimes.kubernetes.pods import MODELS_CLAIM, WORKSPACE_CLAIM
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+FILES, COPIES = "files", "copies"
+"""Folders of a claimed workspace: what the learner sees, and the dated copies beside it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """`folder` is the workspace on this host and on every node, None for a claim; `storage_class` None for the default."""
+
+    folder: str | None = None
+    storage_class: str | None = None
+
+
+def claims(plan: Plan, storage: Storage, namespace: str) -> Iterator[Manifest]:
+    """The claims of a session, and before it the volume of a workspace that is a folder."""
+    if storage.folder:
+        yield _volume(plan, storage.folder, namespace)
+        yield _claim(plan, WORKSPACE_CLAIM, {"storageClassName": "", "volumeName": volume_name(namespace)})
+    else:
+        yield _claim(plan, WORKSPACE_CLAIM, _class(storage))
+    if plan.models:
+        yield _claim(plan, MODELS_CLAIM, _class(storage))
+
+
+def names(plan: Plan) -> list[str]:
+    """The names of a session's claims."""
+    return [WORKSPACE_CLAIM, *([MODELS_CLAIM] if plan.models else [])]
+
+
+def volume_name(namespace: str) -> str:
+    """What the volume of a shared folder is called: the cluster's volumes are in no namespace."""
+    return f"labctl-{namespace}"
+
+
+def workspace_mount(storage: Storage, path: str) -> dict[str, Any]:
+    """How the workspace is mounted at `path`."""
+    return {"name": WORKSPACE_CLAIM, "mountPath": path, **({} if storage.folder else {"subPath": FILES})}
+
+
+def _class(storage: Storage) -> dict[str, Any]:
+    return {"storageClassName": storage.storage_class} if storage.storage_class else {}
+
+
+def _claim(plan: Plan, name: str, more: dict[str, Any]) -> Manifest:
+    size = {"requests": {"storage": f"{plan.disk_mib}Mi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": size, **more}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def _volume(plan: Plan, folder: str, namespace: str) -> Manifest:
+    spec = {
+        "capacity": {"storage": f"{plan.disk_mib}Mi"},
+        "accessModes": ["ReadWriteOnce"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "",
+        "claimRef": {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "namespace": namespace,
+            "name": WORKSPACE_CLAIM,
+        },
+        "hostPath": {"path": folder, "type": "Directory"},
+    }
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume_name(namespace)}, "spec": spec}

@@ -1,0 +1,142 @@
+"""What goes through the API to a container: a command with its streams, a connection to a port."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.errors import EngineError
+from labctl.runtimes.kubernetes import kinds
+from labctl.runtimes.kubernetes.api import Api, ApiError, stream_errors
+from labctl.target import CommandResult
+
+_STDIN, _STDOUT, _STDERR, _ERROR = 0, 1, 2, 3
+_PIECE = 64 * 1024
+_LOOK_S = 0.2
+_FED = 'head -c "$0" | { "$@"; code=$?; cat >/dev/null; exit $code; }'
+"""Older clusters cannot say that input has ended, so it is counted; what the command leaves of it must be read all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A container."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
+def run(
+    api: Api,
+    place: Place,
+    command: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    timeout_s: float,
+    max_output_bytes: int,
+) -> CommandResult:
+    """Run `command` in the container; None of it is ended here when it `timed_out`. Raises EngineError."""
+    return _Exchange(api, place, command, stdin, timeout_s, max_output_bytes).result()
+
+
+def connect(api: Api, namespace: str, pod: str, port: int) -> socket.socket:
+    """A connection to a port of a pod. Raises ApiError."""
+    from kubernetes.stream.ws_client import PortForward, create_websocket, get_websocket_url
+
+    with stream_errors():
+        api.sent += 1
+        url = get_websocket_url(
+            api.websocket_url(kinds.path("Pod", namespace, pod) + "/portforward", {"ports": str(port)})
+        )
+        headers = {**api.authorization(), "sec-websocket-protocol": "v4.channel.k8s.io"}
+        forward = PortForward(create_websocket(api.configuration, url, headers), [port])
+        own: socket.socket = forward.socket(port)._socket
+        return own
+
+
+class _Exchange:
+    """One command: input goes out as the other side takes it, output is kept up to the limit."""
+
+    def __init__(
+        self, api: Api, place: Place, command: Sequence[str], stdin: bytes, timeout_s: float, limit: int
+    ) -> None:
+        self._started = time.monotonic()
+        self._deadline = self._started + timeout_s
+        self._stdin, self._limit = stdin, limit
+        self._output = {_STDOUT: bytearray(), _STDERR: bytearray(), _ERROR: bytearray()}
+        self._truncated = False
+        words = ["sh", "-c", _FED, str(len(stdin)), *command] if stdin else list(command)
+        self._client = _open(api, place, words, has_input=bool(stdin))
+
+    def result(self) -> CommandResult:
+        try:
+            with stream_errors():
+                self._feed()
+                while self._client.is_open() and time.monotonic() < self._deadline:
+                    self._take(_LOOK_S)
+                self._take(0)
+                timed_out = self._client.is_open()
+        finally:
+            self._client.close()
+        code = 137 if timed_out else _exit_code(bytes(self._output[_ERROR]))
+        return CommandResult(
+            exit_code=code,
+            stdout=self._output[_STDOUT].decode(errors="replace"),
+            stderr=self._output[_STDERR].decode(errors="replace"),
+            duration_s=time.monotonic() - self._started,
+            timed_out=timed_out,
+            truncated=self._truncated,
+        )
+
+    def _feed(self) -> None:
+        for start in range(0, len(self._stdin), _PIECE):
+            if not self._client.is_open() or time.monotonic() > self._deadline:
+                return
+            self._client.write_stdin(self._stdin[start : start + _PIECE])
+            self._take(0)
+
+    def _take(self, wait_s: float) -> None:
+        self._client.update(timeout=min(wait_s, max(0.0, self._deadline - time.monotonic())))
+        for channel, kept in self._output.items():
+            data = self._client.read_channel(channel) if self._client.peek_channel(channel) else b""
+            room = len(data) if channel == _ERROR else max(0, self._limit - len(kept))
+            self._truncated |= len(data) > room
+            kept += data[:room]
+
+
+def _open(api: Api, place: Place, command: Sequence[str], *, has_input: bool) -> Any:
+    from kubernetes.stream.ws_client import WSClient, get_websocket_url
+
+    query = {
+        "container": place.container,
+        "command": list(command),
+        "stdin": str(has_input).lower(),
+        "stdout": "true",
+        "stderr": "true",
+        "tty": "false",
+    }
+    with stream_errors():
+        api.sent += 1
+        url = get_websocket_url(api.websocket_url(kinds.path("Pod", place.namespace, place.pod) + "/exec", query))
+        return WSClient(api.configuration, url, api.authorization(), capture_all=False, binary=True)
+
+
+def _exit_code(said: bytes) -> int:
+    """What the API says of the end of a command. Raises ApiError when it did not run at all."""
+    try:
+        status = json.loads(said)
+    except ValueError as error:
+        raise EngineError(
+            "the connection to the container broke off", "`labctl status` shows whether it runs"
+        ) from error
+    if status.get("status") == "Success":
+        return 0
+    causes = (status.get("details") or {}).get("causes") or []
+    code = next((cause["message"] for cause in causes if cause.get("reason") == "ExitCode"), None)
+    if code is None:
+        raise ApiError(f"the command could not be run: {status.get('message', '')[:300]}")
+    return int(code)

@@ -1,0 +1,256 @@
+"""`up` on a cluster, from the namespace to healthy pods, and its opposites. The caller holds the session's lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.errors import EngineError
+from labctl.progress import Progress, Step
+from labctl.runtimes import handles as kept
+from labctl.runtimes import secrets
+from labctl.runtimes.base import Handle, Started, State
+from labctl.runtimes.docker import users
+from labctl.runtimes.docker.labels import DIGEST
+from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, Host
+from labctl.runtimes.kubernetes import forwards, kinds, labels, manifests
+from labctl.runtimes.kubernetes.bringing import BUILD_S, JOB_S, WITHOUT_CHECK_S, Bringing, bring_up
+from labctl.runtimes.kubernetes.kinds import Manifest
+from labctl.runtimes.kubernetes.manifests import Declared
+from labctl.runtimes.kubernetes.namespace import Namespace
+from labctl.runtimes.kubernetes.state import states
+from labctl.runtimes.kubernetes.storage import Storage
+
+if TYPE_CHECKING:
+    from labctl.plan import Plan
+
+_AT_ONCE = 8
+_TERMINATING_S = 60.0
+_WELL = (State.RUNNING, State.EXITED, State.STARTING)
+_BEFORE_ALL = ("ResourceQuota", "LimitRange", "PersistentVolume")
+"""What pods and claims are measured against, or bound to, must be there before them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a session is to become."""
+
+    plan: Plan
+    host: Host
+    storage: Storage
+    declared: Declared
+    handle: Mapping[str, Any]
+
+
+def up(wanted: Wanted, namespace: Namespace, progress: Progress, *, expires_at: str | None) -> Started:
+    """Bring the session to its plan. Raises what `Runtime.up` raises."""
+    kept.write(wanted.plan, wanted.handle, namespace.folder, expires_at)
+    if wanted.storage.folder:
+        users.give(Path(wanted.storage.folder), wanted.host.user)
+    _stand(wanted, namespace)
+    namespace.refresh()
+    every = _bringings(wanted, namespace)
+    removed = _clear(every, namespace, progress)
+    started = bring_up(namespace, every, progress)
+    forwards.keep(namespace.folder, namespace.name, wanted.handle["services"], namespace.api.kubeconfig)
+    return Started(handle=wanted.handle, changed=tuple(dict.fromkeys([*removed, *started])))
+
+
+def changes(wanted: Wanted, namespace: Namespace) -> list[str]:
+    """One line a thing that would be made, started, replaced or ended; empty when the session runs as planned."""
+    if namespace.api.find("Namespace", None, namespace.name) is None:
+        return [f"make the namespace {namespace.name}", *(f"start {_label(name)}" for name in wanted.declared.runs)]
+    now = {service.name: service for service in states(namespace, probe=False)}
+    found = []
+    for name, manifest in wanted.declared.runs.items():
+        if name not in namespace.workloads:
+            found.append(f"start {_label(name)}")
+        elif namespace.digest(name) != _digest(manifest):
+            found.append(f"replace {_label(name)}: its settings changed")
+        elif name in now and now[name].state not in _WELL:
+            found.append(f"start {_label(name)} again: {now[name].reason or now[name].state}")
+    return found + [f"end {_label(name)}" for name in namespace.parts() if name not in wanted.declared.runs]
+
+
+def down(namespace: Namespace, progress: Progress) -> None:
+    """End everything that runs, and what only that needed. Claims stay, and the fences around them."""
+    found = namespace.api.find("Namespace", None, namespace.name)
+    if found is None or found["metadata"].get("deletionTimestamp"):
+        return
+    namespace.refresh()
+    for name in namespace.parts():
+        progress(Step(name=name, state="started", detail="stopping"))
+    namespace.end(list(namespace.workloads))
+    namespace.end_pods(namespace.pods)
+    everything = [
+        kinds.path(kind, namespace.name, each["metadata"]["name"])
+        for kind in ("Service", "ConfigMap", "Secret")
+        for each in namespace.api.items(kind, namespace.name, labelSelector=_selector(namespace))
+    ]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(namespace.api.delete, everything))
+    namespace.api.merge(kinds.path("Namespace", None, namespace.name), {"metadata": {"labels": {labels.ENDED: "true"}}})
+
+
+def end_services(namespace: Namespace, names: Sequence[str]) -> None:
+    """End these parts; the next `up` declares them again."""
+    namespace.refresh()
+    namespace.end([name for name in namespace.parts(("service",)) if name in names])
+
+
+def withdraw(namespace: Namespace, handle: Mapping[str, Any], plan: Plan) -> Handle:
+    """End what uses the session's GPUs; the handle of what is left. A workspace with GPUs starts again without."""
+    left = plan.without_gpus()
+    names = {service.name for service in left.services} | {WORKSPACE}
+    namespace.refresh()
+    namespace.end([name for name in namespace.parts() if name not in names])
+    _without_gpus(namespace)
+    services = {name: known for name, known in handle["services"].items() if name in names}
+    jobs = {service.name: service.is_awaited(left.services) for service in left.services}
+    services = {name: {**known, "is_job": jobs.get(name, known["is_job"])} for name, known in services.items()}
+    lighter = {**handle, "services": services}
+    kept.write(left, lighter, namespace.folder, kept.expires_at(namespace.folder))
+    forwards.keep(namespace.folder, namespace.name, services, namespace.api.kubeconfig)
+    return lighter
+
+
+def _without_gpus(namespace: Namespace) -> None:
+    """Take the GPUs from the workspace's pod; what it was declared from is then another thing, so that `up` gives them back."""
+    from labctl.runtimes.kubernetes.fences import GPU
+
+    workspace = namespace.workloads.get(WORKSPACE)
+    if workspace is None:
+        return
+    container = workspace["spec"]["template"]["spec"]["containers"][0]
+    held = [name for name in (container.get("resources") or {}).get("limits") or {} if name.startswith("nvidia.com/")]
+    if not held:
+        return
+    gone = dict.fromkeys([*held, GPU])
+    patch = {
+        "metadata": {"annotations": {DIGEST: "without GPUs"}},
+        "spec": {
+            "template": {"spec": {"containers": [{"name": WORKSPACE, "resources": {"limits": gone, "requests": gone}}]}}
+        },
+    }
+    namespace.api.strategic(kinds.path("Deployment", namespace.name, WORKSPACE), patch)
+
+
+def _stand(wanted: Wanted, namespace: Namespace) -> None:
+    """Have everything there that what runs needs: first the namespace, then what measures, then the rest at the same time."""
+    _stand_in(namespace, wanted.declared.namespace)
+    names = [*manifests.secret_names(wanted.plan, wanted.host), *([JUPYTER_TOKEN] if wanted.host.listens else [])]
+    known = secrets.ensure(namespace.folder.root, wanted.plan, *names)
+    hidden = [manifests.secret(wanted.plan, known, namespace.home)] if known else []
+    every = [*wanted.declared.stands, *hidden]
+    first = [each for each in every if each["kind"] in _BEFORE_ALL]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(namespace.api.apply, first))
+        list(pool.map(namespace.api.apply, [each for each in every if each not in first]))
+
+
+def _stand_in(namespace: Namespace, manifest: Manifest) -> None:
+    """Have the namespace there; one that is being deleted is waited for. Raises EngineError when it does not go."""
+    deadline = time.monotonic() + _TERMINATING_S
+    while (there := namespace.api.apply(manifest)["metadata"]).get("deletionTimestamp"):
+        if time.monotonic() > deadline:
+            raise hanging(namespace.api.find("Namespace", None, namespace.name) or {})
+        time.sleep(1.0)
+    if labels.ENDED in (there.get("labels") or {}):
+        where = kinds.path("Namespace", None, namespace.name)
+        namespace.api.merge(where, {"metadata": {"labels": {labels.ENDED: None}}})
+
+
+def hanging(namespace: Mapping[str, Any]) -> EngineError:
+    """Why a namespace does not end, in the cluster's own words."""
+    conditions = (namespace.get("status") or {}).get("conditions") or []
+    said = "; ".join(each["message"] for each in conditions if each.get("status") == "True" and each.get("message"))
+    name = (namespace.get("metadata") or {}).get("name", "")
+    return EngineError(
+        f"the namespace {name} is being deleted and does not go: {said or 'the cluster does not say why'}",
+        f"`kubectl get namespace {name} -o yaml` shows its finalizers; when it is gone: the same command again",
+    )
+
+
+def _bringings(wanted: Wanted, namespace: Namespace) -> list[Bringing]:
+    plan, found = wanted.plan, []
+    for manifest in wanted.declared.builds:
+        found.append(_bringing(wanted, namespace, manifest, must_complete=True, timeout_s=BUILD_S))
+    for manifest in wanted.declared.runs.values():
+        name = manifest["metadata"]["name"]
+        completes = any(
+            other.depends_on[name].condition == "service_completed_successfully"
+            for other in plan.services
+            if name in other.depends_on
+        )
+        found.append(_bringing(wanted, namespace, manifest, must_complete=completes))
+    return found
+
+
+def _bringing(
+    wanted: Wanted, namespace: Namespace, manifest: Manifest, *, must_complete: bool, timeout_s: float | None = None
+) -> Bringing:
+    name = manifest["metadata"]["name"]
+    service = wanted.plan.service(name)
+    known: Mapping[str, Any] = wanted.handle["services"].get(name, {})
+    check = known.get("healthcheck")
+    is_job = bool(known.get("is_job", timeout_s is not None))
+    default_s = JOB_S if is_job else WITHOUT_CHECK_S
+    return Bringing(
+        name=name,
+        label=_label(name) if service or name == WORKSPACE else f"model {name.removeprefix('build-')}",
+        manifest=manifest,
+        check=check,
+        needs={other: need.condition for other, need in service.depends_on.items()} if service else {},
+        is_job=is_job,
+        must_complete=must_complete,
+        settles=name != WORKSPACE,
+        timeout_s=timeout_s or (float(check["timeout"]) if check else default_s),
+        digest=_digest(manifest),
+        is_there=name in namespace.workloads and namespace.digest(name) == _digest(manifest),
+    )
+
+
+def _clear(every: Sequence[Bringing], namespace: Namespace, progress: Progress) -> list[str]:
+    """End what is not wanted any more, what a Job was declared from otherwise, and what will not recover; the first by name."""
+    wanted = {each.name: each for each in every}
+    removed = [name for name in namespace.parts() if name not in wanted]
+    broken = [each for each in every if _is_broken(namespace, each)]
+    for each in broken:
+        each.is_there = False
+        progress(Step(name=each.label, state="started", detail="replacing"))
+    namespace.end([*removed, *(each.name for each in broken)])
+    over = [pod for pod in namespace.pods if pod.role == "check" and (pod.is_over or pod.phase == "Failed")]
+    namespace.end_pods(over)
+    return removed
+
+
+def _is_broken(namespace: Namespace, each: Bringing) -> bool:
+    """Whether what is there has to go before it can be declared again. A Deployment only drifts, and is rolled by the cluster."""
+    if each.name not in namespace.workloads:
+        return False
+    is_job: bool = namespace.workloads[each.name]["kind"] == "Job"
+    if not each.is_there:
+        return is_job or each.manifest["kind"] == "Job"
+    pod = namespace.pod(each.name)
+    if pod is None:
+        return is_job and not (namespace.workloads[each.name].get("status") or {}).get("succeeded")
+    if pod.phase == "Failed" or (pod.phase == "Succeeded" and not each.is_job):
+        return is_job
+    is_late = pod.running and not pod.ready and namespace.age_s(pod) > each.timeout_s
+    return pod.waits == "CrashLoopBackOff" or (is_late and each.check is not None)
+
+
+def _digest(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["annotations"][DIGEST])
+
+
+def _label(name: str) -> str:
+    return "the workspace" if name == WORKSPACE else f"service {name}"
+
+
+def _selector(namespace: Namespace) -> str:
+    return ",".join(f"{key}={value}" for key, value in labels.of_session(namespace.session, namespace.home).items())
