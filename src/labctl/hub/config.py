@@ -158,8 +158,12 @@ def _caretaker(portal: Portal) -> str:
     command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.caretaker", str(portal.file)]
     return f"""\
 # What expires is ended, idle GPUs go back, reserved sessions are made up for.
-its = ("LABCTL_", "KUBECONFIG", "KUBERNETES_SERVICE_")  # settings, and where the cluster is
-labctl = {{name: value for name, value in os.environ.items() if name.startswith(its)}}
+# Services get labctl's settings of the Hub's environment, and where they and the cluster are found; nothing else.
+def is_theirs(name):
+    return name in ("HOME", "KUBECONFIG") or name.startswith(("LABCTL_", "KUBERNETES_SERVICE_"))
+
+
+labctl = {{name: value for name, value in os.environ.items() if is_theirs(name)}}
 c.JupyterHub.services = [{{"name": "caretaker", "command": {command!r}, "environment": labctl}}]
 """
 
