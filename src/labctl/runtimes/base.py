@@ -155,6 +155,13 @@ class Runtime(Protocol):
         """The passwords and tokens that were made up for the session, by name."""
         ...
 
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        """Tell whatever ends sessions on the engine without us that this one now ends then, ISO 8601; nothing where there is none.
+
+        The session must have been up.
+        """
+        ...
+
     def down(self, handle: Handle, progress: Progress) -> None:
         """End everything of the session and remove what `up` made, except the workspace."""
         ...

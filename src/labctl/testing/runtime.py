@@ -169,6 +169,10 @@ class FakeRuntime:
         self._answering()
         return self._secrets.get(handle["session"], {})
 
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        self._answering()
+        self.expiries[handle["session"]] = expires_at
+
     def down(self, handle: Handle, progress: Progress) -> None:
         self._answering()
         for kept in (self.running, self.plans, self.requested):

@@ -153,6 +153,9 @@ class DockerRuntime:
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
 
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        """Nothing: only labctl ends sessions here."""
+
     def down(self, handle: Handle, progress: Progress) -> None:
         from labctl.runtimes.docker import life
 

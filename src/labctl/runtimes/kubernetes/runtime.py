@@ -154,6 +154,13 @@ class KubernetesRuntime:
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
 
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        from labctl.runtimes.kubernetes import up
+
+        namespace = self._namespace(self._known(handle))
+        with disk_trouble(self._settings.home), namespace.folder.lock(lambda: None):
+            up.set_expiry(namespace, kept.plan(namespace.folder), expires_at)
+
     def down(self, handle: Handle, progress: Progress) -> None:
         from labctl.runtimes import jobs
         from labctl.runtimes.kubernetes import up

@@ -17,7 +17,7 @@ from labctl.runtimes.base import Handle, Started, State
 from labctl.runtimes.docker import users
 from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, Host
-from labctl.runtimes.kubernetes import forwards, kinds, labels, manifests
+from labctl.runtimes.kubernetes import fences, forwards, kinds, labels, manifests
 from labctl.runtimes.kubernetes.bringing import BUILD_S, JOB_S, WITHOUT_CHECK_S, Bringing, bring_up
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.manifests import Declared
@@ -100,6 +100,12 @@ def end_services(namespace: Namespace, names: Sequence[str]) -> None:
     """End these parts; the next `up` declares them again."""
     namespace.refresh()
     namespace.end([name for name in namespace.parts(("service",)) if name in names])
+
+
+def set_expiry(namespace: Namespace, plan: Plan, expires_at: str | None) -> None:
+    """Have the namespace say when the session ends: whoever reaps in the cluster asks nothing else."""
+    marks, notes = labels.of_plan(plan, namespace.home), labels.notes(expires_at)
+    namespace.api.apply(fences.namespace(namespace.name, marks, notes))
 
 
 def withdraw(namespace: Namespace, handle: Mapping[str, Any], plan: Plan) -> Handle:

@@ -173,6 +173,9 @@ class LocalRuntime:
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
 
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        """Nothing: only labctl ends sessions here."""
+
     def down(self, handle: Handle, progress: Progress) -> None:
         folder = self._folder(handle["session"])
         if not folder.root.is_dir():
