@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import signal
+import time
 import warnings
 from functools import cached_property
 from pathlib import Path
@@ -285,6 +286,9 @@ class KubernetesEngine:
         place = streams.Place(namespace=namespace, pod=pod.name, container=service)
         with contextlib.suppress(EngineError):  # the shell that kills is killed with the rest
             streams.run(self._api, place, ["sh", "-c", "kill -9 -1"], timeout_s=10, max_output_bytes=1000)
+        deadline = time.monotonic() + 30  # the node tells the cluster when it sees it, not before
+        while self._pod(settings, session, service)[1].running and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def identity(self, settings: Settings, session: str, service: str) -> str:
         found = self._namespace(settings, session).refresh()

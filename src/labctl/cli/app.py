@@ -30,6 +30,10 @@ VERBS = {
     "render": ("labctl.cli.render:render", "Write what would run as a plain file; starts nothing."),
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
+FOR_CLUSTERS = {
+    "reap": ("labctl.cli.reap:reap", "End what has expired in a cluster, from inside it."),
+}
+"""Verbs that people do not type: what k8s/ runs."""
 NOUNS = {
     "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch, usage, export."),
     "image": ("labctl.cli.images:app", "The container images of labs: list, build, pull."),
@@ -47,12 +51,12 @@ class Verbs(TyperGroup):
         return [*VERBS, *NOUNS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in VERBS:
+        if cmd_name in (*VERBS, *FOR_CLUSTERS):
             return _verb(cmd_name)
         return _noun(cmd_name) if cmd_name in NOUNS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] not in (*VERBS, *NOUNS):
+        if args[0] not in (*VERBS, *FOR_CLUSTERS, *NOUNS):
             near = difflib.get_close_matches(args[0], [*VERBS, *NOUNS], n=1)
             guess = f"did you mean `labctl {near[0]}`? " if near else ""
             raise UsageError(f"no command {args[0]!r}", f"{guess}`labctl --help` shows them all")
@@ -66,7 +70,7 @@ class Verbs(TyperGroup):
 
 def _verb(name: str) -> Any:
     single = typer.Typer(**_TYPER)
-    single.command(name, context_settings=_settings(name))(_load(VERBS[name][0]))
+    single.command(name, context_settings=_settings(name))(_load({**VERBS, **FOR_CLUSTERS}[name][0]))
     return typer.main.get_command(single)
 
 

@@ -70,7 +70,7 @@ def _planned(ctx: Context, found: CohortFile, people: Roster) -> Answer:
         runtime=runtime,
         host=machine,
         plan=planned,
-        images=tuple(host.needed_images(ctx.settings, planned.rounds)),
+        images=tuple(host.needed_images(ctx.settings, planned.rounds, runtime)),
         notes=(*unseen, *planned.notes),
     )
 

@@ -40,27 +40,24 @@ def serve(
     from labctl.hub import serving
     from labctl.hub.board.hooks import hooks
     from labctl.hub.config import Portal
+    from labctl.hub.place import PORTS, place
 
     serving.check_installed()
     ctx, found, people, folder = _opened(file)
     tell_problems(found.roster, people)
     hooks(found, os.environ)  # what is wrong with webhooks is told here, not in the board's log
     instructors = _instructors(found, people)
-    proxy, more = serving.proxy_path(os.environ), serving.check_more(config)
+    apart, more = place(os.environ), serving.check_more(config)
+    proxy = "" if apart else serving.proxy_path(os.environ)
     serving.lock(folder)
-    serving.check_port(host, port)
-    ports = folder.ports()
-    for number in ports.values():
-        serving.check_port(
-            "127.0.0.1", number, f"end what listens there; or, when no lab runs, remove {folder.root}/ports.json"
-        )
     portal = Portal(
         folder=folder,
-        file=found.path.resolve(),
+        file=found.path.absolute(),  # a cluster keeps a file's contents behind links that change with them
         host=host,
         port=port,
         proxy=proxy,
-        ports=ports,
+        place=apart,
+        ports=PORTS if apart else _ports(folder, host, port),
         instructors=instructors,
         title=found.spec.title,
         labs=_labs(found, ctx.settings.labs),
@@ -110,6 +107,18 @@ def invite(
         {user: name for user, (name, _) in names.items()}, lasts_s, datetime.now(UTC), instructor=instructor is not None
     )
     show_invites(found.spec.name, issued, names, url or folder.url, csv=csv, json=json)
+
+
+def _ports(folder: HubFolder, host: str, port: int) -> dict[str, int]:
+    """What the Hub, its proxy and the board listen on behind the portal. Raises PreflightError when something else does."""
+    from labctl.hub import serving
+
+    serving.check_port(host, port)
+    ports = folder.ports()
+    for number in ports.values():
+        hint = f"end what listens there; or, when no lab runs, remove {folder.root}/ports.json"
+        serving.check_port("127.0.0.1", number, hint)
+    return ports
 
 
 def _opened(file: Path) -> tuple[Context, CohortFile, Roster, HubFolder]:

@@ -21,7 +21,7 @@ from labctl.cohorts.spec import Cohort
 from labctl.errors import LabctlError, PreflightError
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
-from labctl.sessions.end import down, extend
+from labctl.sessions.end import down, ends_at, extend
 from labctl.sessions.up import UpRequest, up
 from labctl.store.records import Session, iso
 
@@ -98,7 +98,7 @@ def claim(ctx: Context, cohort: Cohort, seat: Seat) -> Session | None:
     if not cohort.sessions.reserved or (before and before.live) or seat.person.id.startswith(SPARE):
         return None
     session = ctx.store.claim(cohort.name, seat.lab, SPARE, seat.person.id)
-    return session and ctx.store.put(replace(session, expires_at=ctx.now() + timedelta(seconds=_ttl_s(ctx, cohort))))
+    return session and ends_at(ctx, session, ctx.now() + timedelta(seconds=_ttl_s(ctx, cohort)))
 
 
 def open_seat(ctx: Context, cohort: Cohort, seat: Seat, notebook: Notebook, progress: Progress) -> SessionView:

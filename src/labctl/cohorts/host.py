@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from labctl.images.engine import EngineInfo
 
 _MIB = 2**20
+_UNKNOWN_MIB = 2**40
+"""More than anybody has: a cluster's storage says itself when it is full."""
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -60,6 +62,8 @@ def look(ctx: Context, runtime: str) -> tuple[Host, tuple[str, ...]]:
         inventory=inventory,
         holdings=tuple(gpus.holdings(ctx.store.held(), live)),
     )
+    if runtime == "kubernetes":
+        return _of_cluster(host, ctx.settings, notes), tuple(notes)
     return (_within(host, ctx.settings) if runtime == "docker" else host), tuple(notes)
 
 
@@ -77,14 +81,16 @@ def lab_need(lab: Lab, runtime: str) -> LabNeed:
     return LabNeed(lab=lab.id, minutes=lab.spec.minutes, sizes=sizes)
 
 
-def needed_images(settings: Settings, rounds: Iterable[Round]) -> list[NeededImage]:
-    """The images of all rounds, once each, and whether this host's engine has them."""
+def needed_images(settings: Settings, rounds: Iterable[Round], runtime: str) -> list[NeededImage]:
+    """The images of all rounds, once each, and whether this host's engine, or a node of the cluster, has them."""
     from labctl.images import catalog
 
     wanted = dict.fromkeys((image, each.profile) for each in rounds for image in each.size.images)
     found = [NeededImage(name=image, reference=catalog.reference(image, name, settings)) for image, name in wanted]
     found = list({each.reference: each for each in found}.values())
     try:
+        if runtime == "kubernetes":
+            return _on_nodes(settings, found)
         return _on_engine(settings, found) if found else []
     except LabctlError:  # no engine, or not one that answers
         return found
@@ -102,6 +108,30 @@ def _on_engine(settings: Settings, images: Sequence[NeededImage]) -> list[Needed
     client = connect(settings)
     sizes = [size_mib(client, image.reference) for image in images]
     return [replace(image, present=size is not None, size_mib=size) for image, size in zip(images, sizes, strict=True)]
+
+
+def _on_nodes(settings: Settings, images: Sequence[NeededImage]) -> list[NeededImage]:
+    """A cluster needs no ingress of ours. What no node tells of may be there all the same: then nobody knows."""
+    from labctl.images.names import INGRESS
+    from labctl.runtimes.kubernetes.api import Api
+    from labctl.runtimes.kubernetes.capacity import of_cluster
+
+    known = of_cluster(Api(settings.kubeconfig)).images
+    there = {image.reference: any(name.endswith(image.reference) for name in known) for image in images}
+    return [replace(each, present=there[each.reference] or None) for each in images if each.name != INGRESS]
+
+
+def _of_cluster(host: Host, settings: Settings, notes: list[str]) -> Host:
+    """What the nodes have left; nothing is known of their disks."""
+    from labctl.runtimes.kubernetes.api import Api
+    from labctl.runtimes.kubernetes.capacity import of_cluster
+
+    try:
+        left = of_cluster(Api(settings.kubeconfig))
+    except LabctlError as error:
+        notes.append(f"the cluster could not be looked at: {error.what}")
+        return host
+    return replace(host, cores=left.cores, memory_mib=left.memory_mib, disk_mib=_UNKNOWN_MIB)
 
 
 def _within(host: Host, settings: Settings) -> Host:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.hub.folder import HubFolder
+from labctl.hub.place import Place
 from labctl.store.url import engine_url
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -16,7 +17,9 @@ _ENDING_WITH_HUB = (sys.executable, "-m", "labctl.hub.orphans")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
-    """What is served: `file` is the cohort's, `url` the public address, `proxy` the path of configurable-http-proxy."""
+    """What is served: `file` is the cohort's, `url` the public address, `proxy` the path of configurable-http-proxy, unless it
+    is one that runs already (`place`).
+    """
 
     folder: HubFolder
     file: Path
@@ -29,6 +32,8 @@ class Portal:
     title: str = ""
     labs: Sequence[Mapping[str, str | int]] = ()
     """`server`, `title` and `minutes` of each lab, for the pages."""
+    place: Place | None = None
+    """Where the Hub stands apart from its proxy; None beside it, on one host."""
     more: Path | None = None
     """Configuration of one's own, read last."""
 
@@ -57,21 +62,40 @@ def _places(portal: Portal) -> str:
     database = engine_url(portal.database_url) if portal.database_url else f"sqlite:///{portal.folder.database}"
     root = portal.folder.root
     return f"""\
-# Where it listens, and what lies behind: the Hub and the proxy's own interface are for this host only.
-c.JupyterHub.bind_url = {portal.url!r}
-c.JupyterHub.hub_ip = "127.0.0.1"
+{_apart(portal, portal.place) if portal.place else _beside(portal)}
 c.JupyterHub.hub_port = {portal.ports["hub"]}
 c.JupyterHub.db_url = {database!r}
 c.JupyterHub.cookie_secret_file = {str(root / "cookie_secret")!r}
 c.JupyterHub.template_paths = [{str(TEMPLATES)!r}]
 c.JupyterHub.template_vars = {_words(portal)!r}
+c.JupyterHub.cleanup_servers = False
+"""
+
+
+def _beside(portal: Portal) -> str:
+    return f"""\
+# Where it listens, and what lies behind: the Hub and the proxy's own interface are for this host only.
+c.JupyterHub.bind_url = {portal.url!r}
+c.JupyterHub.hub_ip = "127.0.0.1"
 
 # The proxy ends with the Hub, also when the Hub is killed; learners' sessions do not.
 c.ConfigurableHTTPProxy.command = {[*_ENDING_WITH_HUB, portal.proxy]!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{portal.ports["proxy"]}"
-c.ConfigurableHTTPProxy.pid_file = {str(root / "proxy.pid")!r}
-c.JupyterHub.cleanup_servers = False
+c.ConfigurableHTTPProxy.pid_file = {str(portal.folder.root / "proxy.pid")!r}
 c.JupyterHub.cleanup_proxy = True
+"""
+
+
+def _apart(portal: Portal, place: Place) -> str:
+    return f"""\
+# The proxy runs by itself and goes on without the Hub; what both say is authenticated by CONFIGPROXY_AUTH_TOKEN.
+c.JupyterHub.bind_url = {portal.url!r}
+c.JupyterHub.hub_ip = ""
+c.JupyterHub.hub_connect_ip = {place.address!r}
+c.Spawner.hub_connect_url = {place.sessions_url!r}
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = {place.proxy_api!r}
+c.JupyterHub.cleanup_proxy = False
 """
 
 
@@ -134,19 +158,26 @@ def _caretaker(portal: Portal) -> str:
     command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.caretaker", str(portal.file)]
     return f"""\
 # What expires is ended, idle GPUs go back, reserved sessions are made up for.
-labctl = {{name: value for name, value in os.environ.items() if name.startswith("LABCTL_")}}
+# Services get labctl's settings of the Hub's environment, and where they and the cluster are found; nothing else.
+def is_theirs(name):
+    return name in ("HOME", "KUBECONFIG") or name.startswith(("LABCTL_", "KUBERNETES_SERVICE_"))
+
+
+labctl = {{name: value for name, value in os.environ.items() if is_theirs(name)}}
 c.JupyterHub.services = [{{"name": "caretaker", "command": {command!r}, "environment": labctl}}]
 """
 
 
 def _board(portal: Portal) -> str:
     command = [*_ENDING_WITH_HUB, sys.executable, "-m", "labctl.hub.board"]
+    host = portal.place.address if portal.place else "127.0.0.1"
+    url = f"http://[{host}]" if ":" in host else f"http://{host}"
     return f"""\
 # The board: everybody's progress for instructors, one's own for learners. It is where people arrive.
 c.JupyterHub.services.append(
     {{
         "name": "board",
-        "url": "http://127.0.0.1:{portal.ports["board"]}",
+        "url": "{url}:{portal.ports["board"]}",
         "command": {command!r},
         "environment": {{**labctl, "LABCTL_HUB_COHORT": {str(portal.file)!r}}},
         "oauth_no_confirm": True,

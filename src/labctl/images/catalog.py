@@ -12,6 +12,7 @@ from pydantic import Field
 
 from labctl.checks.base import END, Model, NonEmpty
 from labctl.errors import NotFoundError, UsageError
+from labctl.images import own
 from labctl.images.names import PREFIX, builtin_folder, is_ours
 from labctl.labs import catalog as labs
 from labctl.labs.digest import folder_digest
@@ -37,6 +38,8 @@ class ImageSpec(Model):
     """The environment of labs/envs/ that it contains, for both profiles or for each."""
     shared: list[Id] = []
     """Folders of docker/shared/ that go into its build context."""
+    labctl: bool = False
+    """Whether labctl itself goes into its build context: the package, the labs and the images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,8 @@ def digest(image: Image, profile: str, settings: Settings) -> str:
     found = lock(image, profile)
     if found is not None:
         parts.append(hashlib.sha256(found.read_bytes()).hexdigest())
+    if image.spec.labctl:
+        parts.append(own.digest())
     parent = image.parent
     parts.append(digest(parent, profile, settings) if parent else base(image, profile, settings) or "")
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -17,6 +17,7 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from labctl import index
+from labctl.images import own
 from labctl.images.catalog import Image, base, lock, shared_folders
 from labctl.settings import Settings
 
@@ -99,6 +100,9 @@ def local_wheels(lock_text: str, profile: str, environ: Mapping[str, str]) -> li
 
 
 def _files(image: Image, profile: str) -> Iterator[tuple[str, Path]]:
+    if image.spec.labctl:
+        yield from own.files()  # the image's own folder and the shared ones are among them
+        return
     found = lock(image, profile)
     yield from _folder(f"docker/{image.name}", image.folder)
     for folder in shared_folders(image):

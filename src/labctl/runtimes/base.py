@@ -73,6 +73,8 @@ class Runtime(Protocol):
 
     name: str
     trust: Literal["self", "host", "cluster"]
+    schedules: bool
+    """Whether the engine itself finds GPUs for what asks for them, and lets it wait: labctl then chooses none and keeps no account."""
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
         """Where the session's parts will be. The same answer as long as the session lives (ports are kept)."""
@@ -156,6 +158,13 @@ class Runtime(Protocol):
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         """The passwords and tokens that were made up for the session, by name."""
+        ...
+
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        """Tell whatever ends sessions on the engine without us that this one now ends then, ISO 8601; nothing where there is none.
+
+        The session must have been up.
+        """
         ...
 
     def down(self, handle: Handle, progress: Progress) -> None:

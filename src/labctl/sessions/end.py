@@ -14,13 +14,13 @@ from labctl.sessions import workspace as workspaces
 from labctl.sessions.collected import Collected
 from labctl.sessions.context import Context
 from labctl.store.lock import is_locked, session_lock
-from labctl.store.records import Session, SessionState
+from labctl.store.records import Session, SessionState, iso
 
 if TYPE_CHECKING:
     from labctl.progress import Progress
     from labctl.runtimes.base import Runtime
 
-__all__ = ["Collected", "down", "extend", "extend_to", "gc"]
+__all__ = ["Collected", "down", "ends_at", "extend", "extend_to", "gc"]
 
 
 def extend(ctx: Context, session: Session, more_s: float, *, waiting: Callable[[], None] = lambda: None) -> Session:
@@ -31,7 +31,7 @@ def extend(ctx: Context, session: Session, more_s: float, *, waiting: Callable[[
     with session_lock(ctx.settings.home, session.id, waiting=waiting):
         fresh = _still_live(ctx, session)
         base = max(fresh.expires_at or ctx.now(), ctx.now())
-        return ctx.store.put(replace(fresh, expires_at=base + timedelta(seconds=more_s)))
+        return ends_at(ctx, fresh, base + timedelta(seconds=more_s))
 
 
 def extend_to(ctx: Context, session: Session, until: datetime) -> Session:
@@ -43,7 +43,17 @@ def extend_to(ctx: Context, session: Session, until: datetime) -> Session:
         fresh = _still_live(ctx, session)
         if fresh.expires_at is None or fresh.expires_at >= until:
             return fresh
-        return ctx.store.put(replace(fresh, expires_at=until))
+        return ends_at(ctx, fresh, until)
+
+
+def ends_at(ctx: Context, session: Session, until: datetime) -> Session:
+    """The session, which ends at `until`. The caller holds its lock.
+
+    The engine is told first: what ends sessions there without us must never know of an earlier end than the store.
+    """
+    if session.handle:
+        ctx.runtime(session.runtime).set_expiry(session.handle, iso(until))
+    return ctx.store.put(replace(session, expires_at=until))
 
 
 def _still_live(ctx: Context, session: Session) -> Session:

@@ -61,6 +61,16 @@ def ask(
             table.leave(claim.key)
 
 
+def of_engine(runtime: Runtime, need: Need, *, insisted: bool) -> Allocation | Refused:
+    """GPUs without names, for an engine that schedules. Unless `insisted`, it is refused when no node could ever have them."""
+    if not insisted:
+        inventory = runtime.gpus()
+        if not could_ever(inventory, need):
+            return Refused(why=inventory.problem or f"{inventory.source} has none that would do")
+    nameless = (HeldGpu(uuid=str(n), name="", memory_mib=None, sharing="exclusive") for n in range(need.count))
+    return Allocation(gpus=tuple(nameless))
+
+
 def grant(
     ctx: Context, runtime: Runtime, claim: Claim, progress: Progress, *, wait: bool = False, priority: int = 0
 ) -> Allocation:

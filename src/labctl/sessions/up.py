@@ -303,13 +303,15 @@ def _size(
 
     def ask(claim: Claim) -> Allocation | Refused:
         claim = replace(claim, need=request.gpu_need(claim.need))
+        if runtime.schedules:
+            return gpus.of_engine(runtime, claim.need, insisted=wanted == "gpu")
         if progress is None:
             return gpus.ask(ctx, runtime, claim, lambda _step: None, record=False)
         return gpus.ask(ctx, runtime, claim, progress, wait=request.wait, priority=request.priority)
 
+    wanted = request.profile or (live.profile if live else None) or ctx.settings.profile
     if request.no_gpu:
         return without_gpus(lab, request.profile), None
-    wanted = request.profile or (live.profile if live else None) or ctx.settings.profile
     return choose(lab, wanted, session=request.session(lab.id), learner=request.learner, ask=ask)
 
 

@@ -50,6 +50,7 @@ class FakeRuntime:
     plans: dict[str, Plan] = field(default_factory=dict)
     name: str = "local"
     trust: Literal["self", "host", "cluster"] = "self"
+    schedules = False
     _ports: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _next_port: Iterator[int] = field(default_factory=lambda: itertools.count(FIRST_PORT))
     _logs: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -171,6 +172,10 @@ class FakeRuntime:
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         self._answering()
         return self._secrets.get(handle["session"], {})
+
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        self._answering()
+        self.expiries[handle["session"]] = expires_at
 
     def down(self, handle: Handle, progress: Progress) -> None:
         self._answering()

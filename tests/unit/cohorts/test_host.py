@@ -61,8 +61,8 @@ def test_images_are_named_even_where_no_engine_can_be_asked(ctx: Context) -> Non
     cohort = Cohort(labs=["stage1-inference-api"], roster="r.csv")
     host, _ = look(ctx, "local")
     rounds = plan_seats(cohort, ["ada"], [lab_need(load("stage1-inference-api"), "docker")], host).rounds
-    found = needed_images(settings, rounds)
+    found = needed_images(settings, rounds, "docker")
     assert [each.name for each in found] == ["docker/ingress", "docker/workspace"]
     assert all(each.reference.startswith("labctl/") and each.present is None for each in found)
-    assert needed_images(settings, ()) == []
+    assert needed_images(settings, (), "docker") == []
     assert NeededImage(name="x", reference="x").size_mib is None

@@ -12,6 +12,7 @@ from traitlets.config import Config
 
 from labctl.hub.config import Portal, configuration
 from labctl.hub.folder import HubFolder
+from labctl.hub.place import Place
 
 PORTS = {"hub": 1, "proxy": 2, "board": 3}
 
@@ -74,3 +75,14 @@ def test_names_and_paths_are_values_whatever_is_in_them(portal: Portal, tmp_path
     assert config.JupyterHub.load_groups["instructor"]["users"] == [evil]
     assert config.LabctlSpawner.cohort == str(tmp_path / evil)
     assert config.loaded == str(more)
+
+
+def test_apart_from_its_proxy_it_is_reached_by_addresses_and_ends_neither_proxy_nor_sessions(portal: Portal) -> None:
+    place = Place(proxy_api="http://proxy-api:8001", address="10.1.2.3", sessions_url="http://hub.labs.svc:8081")
+    config = carried_out(replace(portal, place=place, proxy="", ports={"hub": 8081, "board": 8082}))
+    assert (config.JupyterHub.hub_ip, config.JupyterHub.hub_connect_ip) == ("", "10.1.2.3")
+    assert config.Spawner.hub_connect_url == "http://hub.labs.svc:8081"
+    assert config.ConfigurableHTTPProxy.should_start is False
+    assert config.ConfigurableHTTPProxy.api_url == "http://proxy-api:8001"
+    assert (config.JupyterHub.cleanup_proxy, config.JupyterHub.cleanup_servers) == (False, False)
+    assert config.JupyterHub.services[1]["url"] == "http://10.1.2.3:8082"

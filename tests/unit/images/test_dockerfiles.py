@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,13 @@ def test_the_dashboard_asks_for_metrics_that_vllm_has() -> None:
     gone = {"gpu_cache_usage_perc", "time_per_output_token_seconds"}
     assert {"num_requests_waiting", "kv_cache_usage_perc", "time_to_first_token_seconds_bucket"} <= asked
     assert not {name for name in asked if any(name.startswith(old) for old in gone)}
+
+
+def test_labctl_s_own_image_has_what_labctl_asks_for() -> None:
+    """Everything of pyproject.toml but uv, which makes environments of the local runtime, and 50 MB."""
+    root = IMAGES[0].root
+    project = tomllib.loads((root.parent / "pyproject.toml").read_text())["project"]
+    more = project["optional-dependencies"]
+    asked = {*project["dependencies"], *more["hub"], *more["postgresql"]}
+    listed = (root / "labctl/requirements.in").read_text().split()
+    assert sorted(each for each in asked if not each.startswith("uv>")) == listed

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.errors import NotFoundError, PreflightError, UnhealthyError, UsageError
+from labctl.errors import EngineError, NotFoundError, PreflightError, UnhealthyError, UsageError
 from labctl.outcomes import Outcome
 from labctl.runtimes.base import Problem, State
 from labctl.sessions.context import Context
@@ -19,7 +19,7 @@ from labctl.sessions.reset import reset
 from labctl.sessions.up import UpRequest, changes, prepare, up
 from labctl.sessions.verify import verify
 from labctl.sessions.view import view
-from labctl.store.records import SessionState
+from labctl.store.records import SessionState, iso
 from labctl.testing.runtime import FakeRuntime
 from labctl.testing.target import answer
 from tests.conftest import LAB, Clock
@@ -135,6 +135,19 @@ def test_extend_counts_from_the_end_or_from_now(ctx: Context, request_up: UpRequ
     late = extend(ctx, find(ctx, "small-lab"), 60.0)
     assert late.expires_at is not None
     assert (late.expires_at - clock()).total_seconds() == 60
+
+
+def test_the_engine_is_told_of_a_later_end_and_before_the_store(
+    ctx: Context, request_up: UpRequest, engine: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = up(ctx, replace(request_up, ttl_s=3600.0), quiet).session
+    later = extend(ctx, session, 3600.0)
+    assert later.expires_at is not None
+    assert engine.expiries[session.id] == iso(later.expires_at)
+    monkeypatch.setattr(engine, "gone", True)
+    with pytest.raises(EngineError):
+        extend(ctx, session, 3600.0)
+    assert find(ctx, session.id).expires_at == later.expires_at
 
 
 def test_gc_removes_what_no_session_owns(ctx: Context, request_up: UpRequest, engine: FakeRuntime) -> None:

@@ -40,6 +40,7 @@ class DockerRuntime:
 
     name = "docker"
     trust: Literal["self", "host", "cluster"] = "host"
+    schedules = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -155,6 +156,9 @@ class DockerRuntime:
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
+
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        """Nothing: only labctl ends sessions here."""
 
     def down(self, handle: Handle, progress: Progress) -> None:
         from labctl.runtimes.docker import life

@@ -20,7 +20,7 @@ from labctl.units import format_duration
 WITHOUT_CHECK_S, JOB_S, BUILD_S = 30.0, 600.0, 3600.0
 SCHEDULED_S = 20.0
 """So long a pod may find no node before `up` says so; it goes on waiting there, and the next `up` waits on."""
-_IMAGE_S = 600.0
+_IMAGE_S, _VOLUME_S = 600.0, 120.0
 _MADE_S = 3.0
 """So long a Deployment may have no pod before we ask why."""
 _SETTLED_S = 1.0
@@ -140,14 +140,20 @@ def _trouble(namespace: Namespace, each: Bringing, pod: Seen | None) -> str:
         return f"does not stay up: {words_of_end(pod)}"
     if not pod.running:
         said = words_of_waiting(pod)
-        limit_s = SCHEDULED_S if pod.unschedulable else _IMAGE_S
         is_hopeless = pod.waits in HOPELESS_WAITING or _is_unknown_image(pod)
-        return said if said and (is_hopeless or waited > limit_s) else ""
+        return f"does not start: {said}" if said and (is_hopeless or waited > _patience_s(pod)) else ""
     ran = time.monotonic() - each.running_since[1]
     if ran <= each.timeout_s:
         return ""
     complaint = namespace.complaint(pod)
     return f"did not become healthy within {format_duration(each.timeout_s)}{complaint and ': ' + complaint}"
+
+
+def _patience_s(pod: Seen) -> float:
+    """How long a pod may wait for a node, a volume or an image before that is a trouble."""
+    if "PersistentVolumeClaim" in pod.unschedulable:
+        return _VOLUME_S
+    return SCHEDULED_S if pod.unschedulable else _IMAGE_S
 
 
 def _unmade(namespace: Namespace, each: Bringing, waited: float) -> str:

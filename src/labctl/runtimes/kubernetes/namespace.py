@@ -130,7 +130,7 @@ class Namespace:
         deadline = time.monotonic() + longest + _SPARE_S
         asked = set[str]()
         with feed.followed():
-            while left := [pod for pod in feed.pods(self.name) if (pod.part, pod.role) in parts]:
+            while left := [pod for pod in feed.pods(self.name) if (pod.part, pod.role) in parts and not pod.has_ended]:
                 version = feed.version
                 for pod in left:
                     if pod.uid not in asked and (not pod.is_ending or grace_s is not None):

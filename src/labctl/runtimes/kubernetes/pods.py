@@ -31,7 +31,7 @@ _CONTAINER_SECURITY = {
     "readOnlyRootFilesystem": True,
 }
 _INIT_MEMORY_MIB = 256
-_CPU_REQUEST = 0.1
+_CPU_REQUEST = 0.01
 """Of the cores that a container may use: a lab says the most, and most of the time it waits for its learner."""
 _SEED = """\
 cd "$0" || exit 1

@@ -41,6 +41,7 @@ class KubernetesRuntime:
 
     name = "kubernetes"
     trust: Literal["self", "host", "cluster"] = "cluster"
+    schedules = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -156,6 +157,13 @@ class KubernetesRuntime:
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
+
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        from labctl.runtimes.kubernetes import up
+
+        namespace = self._namespace(self._known(handle))
+        with disk_trouble(self._settings.home), namespace.folder.lock(lambda: None):
+            up.set_expiry(namespace, kept.plan(namespace.folder), expires_at)
 
     def down(self, handle: Handle, progress: Progress) -> None:
         from labctl.runtimes import jobs

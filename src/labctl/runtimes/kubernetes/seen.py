@@ -50,6 +50,11 @@ class Seen:
     node: str = ""
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was ended and none of its processes is left: the cluster only tidies up after it."""
+        return self.is_ending and not self.running and (self.is_over or self.exit_code is not None)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of it will run again."""
         return self.phase in ("Succeeded", "Failed")
@@ -117,7 +122,7 @@ def words_of_end(pod: Seen) -> str:
 def words_of_waiting(pod: Seen) -> str:
     """What a pod that does not run waits for, and why; empty when nothing is known yet."""
     if pod.unschedulable:
-        return f"no node takes it: {unschedulable(pod.unschedulable)}"
+        return f"no node takes its pod: {unschedulable(pod.unschedulable)}"
     if pod.waits in _BAD_IMAGE:
         return f"its image cannot be had: {_short(pod.waits_because or pod.waits)}"
     if pod.waits in _BAD_CONFIG:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,17 +47,59 @@ def run(
 
 def connect(api: Api, namespace: str, pod: str, port: int) -> socket.socket:
     """A connection to a port of a pod. Raises ApiError."""
-    from kubernetes.stream.ws_client import PortForward, create_websocket, get_websocket_url
+    from kubernetes.stream.ws_client import create_websocket, get_websocket_url
 
     with stream_errors():
         api.sent += 1
-        url = get_websocket_url(
-            api.websocket_url(kinds.path("Pod", namespace, pod) + "/portforward", {"ports": str(port)})
-        )
+        where = kinds.path("Pod", namespace, pod) + "/portforward"
         headers = {**api.authorization(), "sec-websocket-protocol": "v4.channel.k8s.io"}
-        forward = PortForward(create_websocket(api.configuration, url, headers), [port])
-        own: socket.socket = forward.socket(port)._socket
-        return own
+        made = create_websocket(
+            api.configuration, get_websocket_url(api.websocket_url(where, {"ports": str(port)})), headers
+        )
+    ours, theirs = socket.socketpair()
+    tunnel = _Tunnel(made, theirs)
+    for carry in (tunnel.up, tunnel.down):
+        threading.Thread(target=carry, name=f"{pod}:{port}", daemon=True).start()
+    return ours
+
+
+class _Tunnel:
+    """Carries bytes between a socket and a websocket of the API: channel 0 has the data, channel 1 errors."""
+
+    def __init__(self, websocket: Any, inner: socket.socket) -> None:
+        self._websocket = websocket
+        self._inner = inner
+        self._closing = threading.Lock()
+        self._left = 2
+
+    def up(self) -> None:
+        with suppress(Exception):
+            while data := self._inner.recv(_PIECE):
+                self._websocket.send_binary(bytes([0]) + data)
+        self._end()
+
+    def down(self) -> None:
+        greeted = set[int]()  # the first frame of each channel only names the port
+        with suppress(Exception):
+            while data := self._websocket.recv():
+                if data[0] not in greeted:
+                    greeted.add(data[0])
+                elif data[0] == 1:
+                    break
+                else:
+                    self._inner.sendall(data[1:])
+        self._end()
+
+    def _end(self) -> None:
+        """Wake the other direction; whoever is last closes both."""
+        for each in (self._inner, self._websocket.sock):
+            with suppress(OSError, AttributeError):
+                each.shutdown(socket.SHUT_RDWR)
+        with self._closing:
+            self._left -= 1
+            if self._left == 0:
+                self._inner.close()
+                self._websocket.shutdown()
 
 
 class _Exchange:
@@ -81,7 +125,7 @@ class _Exchange:
                 self._take(0)
                 timed_out = self._client.is_open()
         finally:
-            self._client.close()
+            self._client.sock.shutdown()
         code = 137 if timed_out else _exit_code(bytes(self._output[_ERROR]))
         return CommandResult(
             exit_code=code,

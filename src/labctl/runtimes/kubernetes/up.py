@@ -17,19 +17,19 @@ from labctl.runtimes.base import Handle, Started, State
 from labctl.runtimes.docker import users
 from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, Host
-from labctl.runtimes.kubernetes import forwards, kinds, labels, manifests
+from labctl.runtimes.kubernetes import fences, forwards, kinds, labels, manifests
 from labctl.runtimes.kubernetes.bringing import BUILD_S, JOB_S, WITHOUT_CHECK_S, Bringing, bring_up
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.manifests import Declared
 from labctl.runtimes.kubernetes.namespace import Namespace
 from labctl.runtimes.kubernetes.state import states
-from labctl.runtimes.kubernetes.storage import Storage
+from labctl.runtimes.kubernetes.storage import Storage, volume_name
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
 
 _AT_ONCE = 8
-_TERMINATING_S = 60.0
+_TERMINATING_S, _NOTED_S, _POLL_S = 60.0, 3.0, 0.02
 _WELL = (State.RUNNING, State.EXITED, State.STARTING)
 _BEFORE_ALL = ("ResourceQuota", "LimitRange", "PersistentVolume")
 """What pods and claims are measured against, or bound to, must be there before them."""
@@ -102,6 +102,12 @@ def end_services(namespace: Namespace, names: Sequence[str]) -> None:
     namespace.end([name for name in namespace.parts(("service",)) if name in names])
 
 
+def set_expiry(namespace: Namespace, plan: Plan, expires_at: str | None) -> None:
+    """Have the namespace say when the session ends: whoever reaps in the cluster asks nothing else."""
+    marks, notes = labels.of_plan(plan, namespace.home), labels.notes(expires_at)
+    namespace.api.apply(fences.namespace(namespace.name, marks, notes))
+
+
 def withdraw(namespace: Namespace, handle: Mapping[str, Any], plan: Plan) -> Handle:
     """End what uses the session's GPUs; the handle of what is left. A workspace with GPUs starts again without."""
     left = plan.without_gpus()
@@ -149,7 +155,20 @@ def _stand(wanted: Wanted, namespace: Namespace) -> None:
     first = [each for each in every if each["kind"] in _BEFORE_ALL]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(namespace.api.apply, first))
+        _await_volume(wanted, namespace)
         list(pool.map(namespace.api.apply, [each for each in every if each not in first]))
+
+
+def _await_volume(wanted: Wanted, namespace: Namespace) -> None:
+    """Until the cluster has taken note of the workspace's volume: a claim that comes before is looked at again only after 15 s."""
+    if wanted.storage.folder is None:
+        return
+    deadline = time.monotonic() + _NOTED_S
+    while time.monotonic() < deadline:
+        volume = namespace.api.find("PersistentVolume", None, volume_name(namespace.name)) or {}
+        if (volume.get("status") or {}).get("phase") in ("Available", "Bound"):
+            return
+        time.sleep(_POLL_S)
 
 
 def _stand_in(namespace: Namespace, manifest: Manifest) -> None:

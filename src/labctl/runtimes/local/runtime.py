@@ -44,6 +44,7 @@ class LocalRuntime:
 
     name = "local"
     trust: Literal["self", "host", "cluster"] = "self"
+    schedules = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -175,6 +176,9 @@ class LocalRuntime:
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
+
+    def set_expiry(self, handle: Handle, expires_at: str | None) -> None:
+        """Nothing: only labctl ends sessions here."""
 
     def down(self, handle: Handle, progress: Progress) -> None:
         folder = self._folder(handle["session"])
