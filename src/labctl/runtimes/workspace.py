@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from pathlib import Path
-from typing import Protocol
-
-MARKER = ".labctl"
-"""The file in a workspace that names its session."""
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
 
 
 class Workspace(Protocol):
@@ -57,6 +54,14 @@ class Workspace(Protocol):
 
     def state(self) -> str:
         """Another text whenever a file was made, changed or deleted since the last time."""
+        ...
+
+    def pack(self, name: PurePosixPath, sink: IO[bytes]) -> list[str]:
+        """Write the file or folder `name`, as `labctl.packing` does; what was left out. Raises packing.Refused too."""
+        ...
+
+    def unpack(self, source: IO[bytes], into: str, base: str, *, force: bool) -> PurePosixPath:
+        """Take in what was packed, as `labctl.unpacking` does; where it is now. Raises packing.Refused too."""
         ...
 
     def check_purge(self) -> None:

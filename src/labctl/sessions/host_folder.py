@@ -12,15 +12,16 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from labctl import tree
+from labctl import packing, tree, unpacking
 from labctl.errors import NotFoundError, PreflightError, UsageError
-from labctl.runtimes.workspace import MARKER
+from labctl.packing import MARKER
 
 _ADOPTED = "adopted"
 
@@ -83,7 +84,7 @@ class HostFolder:
     def keep_copy(self, now: datetime) -> str:
         """Beside the workspace. Raises NotFoundError, PreflightError."""
         if not self.path.is_dir():
-            raise NotFoundError(f"the workspace {self.path} is gone", "`labctl up LAB` makes it anew")
+            raise _gone(self.path)
         copy = _free(self.path.with_name(f"{self.path.name}.{now:%Y-%m-%d-%H%M%S}"))
         try:
             partial = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
@@ -108,6 +109,14 @@ class HostFolder:
                 found.update(f"{path}\0{stat.st_size}\0{stat.st_ctime_ns}\0".encode(errors="surrogateescape"))
         return found.hexdigest()
 
+    def pack(self, name: PurePosixPath, sink: IO[bytes]) -> list[str]:
+        with _standing(self.path) as folder:
+            return packing.pack(folder, name, sink)
+
+    def unpack(self, source: IO[bytes], into: str, base: str, *, force: bool) -> PurePosixPath:
+        with _standing(self.path) as folder:
+            return unpacking.unpack(source, folder, into, base, force=force)
+
     def check_purge(self) -> None:
         marked, adopted = _marked(self.path)
         if self.path.exists() and (marked != self.session or adopted or self.path.is_symlink()):
@@ -124,6 +133,20 @@ class HostFolder:
 def owner(workspace: Path) -> str | None:
     """The session that the folder `workspace` was made for, by the mark that was left in it; None without one."""
     return _marked(workspace)[0]
+
+
+@contextlib.contextmanager
+def _standing(workspace: Path) -> Iterator[int]:
+    """A descriptor of the folder. Raises NotFoundError."""
+    try:
+        with tree.opened(workspace) as folder:
+            yield folder
+    except FileNotFoundError as error:
+        raise _gone(workspace) from error
+
+
+def _gone(workspace: Path) -> NotFoundError:
+    return NotFoundError(f"the workspace {workspace} is gone", "`labctl up LAB` makes it anew")
 
 
 def _create_whole(files: Mapping[str, Path], workspace: Path, session: str) -> None:

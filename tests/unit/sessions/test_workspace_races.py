@@ -5,6 +5,7 @@ Run as root these tests show most, because root may write, and give away, anythi
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -12,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from labctl import tree
+from labctl import packing, tree
 from labctl.errors import PreflightError
 from labctl.sessions import workspace as workspaces
 from labctl.sessions.host_folder import HostFolder
@@ -151,6 +152,37 @@ def test_a_copy_has_nothing_from_outside(workspace: Path, victim: Path) -> None:
     assert race(keep) > 0
     assert state(victim) == before
     assert list(workspace.parent.iterdir()) == [workspace]
+
+
+@pytest.mark.usefixtures("swapper")
+@pytest.mark.parametrize("name", ["", "data", "data/deep"])
+def test_what_is_packed_has_nothing_from_outside(workspace: Path, victim: Path, name: str) -> None:
+    before = state(victim)
+
+    def pack() -> None:
+        stream = io.BytesIO()
+        with suppress(packing.Refused):
+            HostFolder(workspace, SESSION).pack(PurePosixPath(name), stream)
+        assert b"precious" not in stream.getvalue()
+
+    assert race(pack) > 0
+    assert state(victim) == before
+
+
+@pytest.mark.usefixtures("swapper")
+@pytest.mark.parametrize("into", ["data", "data/deep/starter.txt", "data/deep/new.txt"])
+def test_what_is_unpacked_stays_inside(lab: Path, workspace: Path, victim: Path, into: str) -> None:
+    before, stream = state(victim), io.BytesIO()
+    with tree.opened(lab / "workspace") as root:
+        packing.pack(root, PurePosixPath("readme.txt"), stream)
+
+    def unpack() -> None:
+        stream.seek(0)
+        with suppress(packing.Refused):
+            HostFolder(workspace, SESSION).unpack(stream, into, "readme.txt", force=True)
+
+    assert race(unpack) > 0
+    assert state(victim) == before
 
 
 @pytest.mark.usefixtures("swapper")
