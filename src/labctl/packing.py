@@ -11,9 +11,9 @@ import errno
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from labctl import tree
@@ -50,6 +50,21 @@ def pack(root: int, name: PurePosixPath, sink: IO[bytes]) -> list[str]:
             packing.top(folder, name)
         stream.addfile(tarfile.TarInfo(END))
     return packing.left_out
+
+
+def pack_files(files: Mapping[str, Path], sink: IO[bytes]) -> None:
+    """Write files of our own, each under its name, as one folder."""
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK) as stream:
+        folders = {parent for name in files for parent in PurePosixPath(TOP, name).parents if parent.name}
+        for folder in sorted({PurePosixPath(TOP), *folders}):
+            made = tarfile.TarInfo(str(folder))
+            made.type, made.mode = tarfile.DIRTYPE, 0o755
+            stream.addfile(made)
+        for name, source in sorted(files.items()):
+            with source.open("rb") as content:
+                info = _info(PurePosixPath(TOP, name), os.fstat(content.fileno()), tarfile.REGTYPE)
+                stream.addfile(info, content)
+        stream.addfile(tarfile.TarInfo(END))
 
 
 class _Packing:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -101,13 +100,10 @@ class HostFolder:
         return str(copy)
 
     def state(self) -> str:
-        """Of names, sizes and times of change: the one time of a file that its owner cannot set."""
-        found = hashlib.sha256()
-        for path in sorted(self.path.rglob("*")):
-            with contextlib.suppress(OSError):
-                stat = path.lstat()
-                found.update(f"{path}\0{stat.st_size}\0{stat.st_ctime_ns}\0".encode(errors="surrogateescape"))
-        return found.hexdigest()
+        if not self.path.is_dir():
+            return ""
+        with _standing(self.path) as folder:
+            return tree.state(folder)
 
     def pack(self, name: PurePosixPath, sink: IO[bytes]) -> list[str]:
         with _standing(self.path) as folder:
