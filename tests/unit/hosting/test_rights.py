@@ -6,6 +6,8 @@ from typing import Any
 
 import celpy
 import pytest
+from celpy.adapter import json_to_cel
+from celpy.celtypes import MapType, StringType
 
 from tests.unit.hosting.tree import Manifest, plain
 
@@ -74,16 +76,14 @@ class TestConfined:
             "resource": {"group": group, "resource": resource},
         }
         given = {"object": None, "oldObject": None, "namespaceObject": None, **objects, "request": request}
-        values = {name: celpy.json_to_cel(value) for name, value in given.items()}
+        values: dict[str, Any] = {name: json_to_cel(value) for name, value in given.items()}
         if not all(evaluate(each["expression"], values) for each in self.policy["matchConditions"]):
             return None
-        known = dict(values)
+        known: dict[Any, Any] = {}
         for variable in self.policy["variables"]:
-            before = celpy.json_to_cel({})
-            before.update(known.get("variables", {}))
-            before[celpy.celtypes.StringType(variable["name"])] = evaluate(variable["expression"], known)
-            known["variables"] = before
-        return all(bool(evaluate(each["expression"], known)) for each in self.policy["validations"])
+            known[StringType(variable["name"])] = evaluate(variable["expression"], values)
+            values = {**values, "variables": MapType(known)}
+        return all(bool(evaluate(each["expression"], values)) for each in self.policy["validations"])
 
     def test_sessions_are_made_changed_and_ended(self) -> None:
         assert self.decision(HUB, "namespaces", object=OURS) is True
@@ -106,8 +106,8 @@ class TestConfined:
 
     def test_it_is_about_labctl_s_accounts_alone_and_not_about_questions(self) -> None:
         assert self.decision("system:serviceaccount:other:hub", "pods", namespaceObject=THEIRS) is None
-        review = {"resource": "selfsubjectaccessreviews", "group": "authorization.k8s.io"}
-        assert self.decision(HUB, **review, object=BARE) is None
+        group = "authorization.k8s.io"
+        assert self.decision(HUB, "selfsubjectaccessreviews", group=group, object=BARE) is None
 
     def test_it_is_enforced(self) -> None:
         (binding,) = [each for each in plain() if each["kind"] == "ValidatingAdmissionPolicyBinding"]
