@@ -54,7 +54,7 @@ def test_each_account_has_its_own_role() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "group"),
-    [("Namespace", ""), ("Deployment", "apps"), ("NetworkPolicy", "networking.k8s.io"), ("Secret", ""), ("Pod", "")],
+    [("Namespace", ""), ("Deployment", "apps"), ("NetworkPolicy", "networking.k8s.io"), ("ConfigMap", ""), ("Pod", "")],
 )
 def test_the_hub_may_apply_what_a_session_is_made_of(kind: str, group: str) -> None:
     from labctl.runtimes.kubernetes.kinds import path
@@ -62,6 +62,11 @@ def test_the_hub_may_apply_what_a_session_is_made_of(kind: str, group: str) -> N
     resource = path(kind).rpartition("/")[2]
     rules = [rule for rule in ROLES["labctl-hub"] if resource in rule["resources"] and group in rule["apiGroups"]]
     assert {"create", "patch", "get", "delete"} <= {verb for rule in rules for verb in rule["verbs"]}
+
+
+def test_nobody_reads_secrets() -> None:
+    for role in ROLES:
+        assert not {"get", "list", "watch"} & verbs(role, "secrets")
 
 
 class TestConfined:
