@@ -43,6 +43,16 @@ class CriterionResult:
     hint: str
     checks: tuple[CheckResult, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; `from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> CriterionResult:
+        """What `to_json` gave. Raises KeyError, TypeError or ValueError for anything else."""
+        checks = tuple(CheckResult(**{**check, "outcome": Outcome(check["outcome"])}) for check in values["checks"])
+        return cls(**{**values, "outcome": Outcome(values["outcome"]), "checks": checks})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -85,12 +95,7 @@ class Report:
     def from_json(cls, values: Mapping[str, Any]) -> Report:
         """The report that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         named = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**{**named, "criteria": tuple(map(_criterion, values["criteria"]))})
-
-
-def _criterion(values: Mapping[str, Any]) -> CriterionResult:
-    checks = tuple(CheckResult(**{**check, "outcome": Outcome(check["outcome"])}) for check in values["checks"])
-    return CriterionResult(**{**values, "outcome": Outcome(values["outcome"]), "checks": checks})
+        return cls(**{**named, "criteria": tuple(map(CriterionResult.from_json, values["criteria"]))})
 
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:

@@ -45,6 +45,8 @@ class Layout:
     listen: str = "127.0.0.1"
     source: str | None = None
     """The workspace's folder on this host; None where the host has none."""
+    folder: str | None = None
+    """The lab's folder for who judges, where that is not the folder on this host."""
 
 
 class EnvStep(Model):
@@ -119,6 +121,19 @@ class CriterionPlan(Model):
     hint: str
     needs: list[str]
     checks: list[Check]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for a judge elsewhere."""
+        checks = [
+            {"kind": check.kind, **check.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"kind"})}
+            for check in self.checks
+        ]
+        return {**self.model_dump(mode="json", exclude={"checks"}), "checks": checks}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> CriterionPlan:
+        """What `to_json` gave. Raises ValueError for anything else."""
+        return cls.model_validate(values, context=RENDERED)
 
 
 class Plan(Model):
@@ -281,7 +296,7 @@ def _places(lab: Lab, layout: Layout) -> dict[str, Any]:
         "listen": layout.listen,
         "workspace": layout.workspace,
         "lab_path": layout.lab,
-        "lab_folder": str(lab.path),
+        "lab_folder": layout.folder or str(lab.path),
         "url": lambda service, port=None: _url(lab, layout, service, port),
     }
 

@@ -103,6 +103,14 @@ class Runtime(Protocol):
         """The session as checks see it."""
         ...
 
+    def judge(
+        self, handle: Handle, criteria: Sequence[Mapping[str, Any]], only: Sequence[str]
+    ) -> Iterator[Mapping[str, Any]] | None:
+        """Have the criteria judged where the session is, by a process that learners cannot reach; what it says, as it comes:
+        `attempt` and `because` when it begins, `criterion` for each that is settled, `done` at the end. None: judge from here.
+        """
+        ...
+
     def logs(
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
     ) -> Iterator[str]:

@@ -33,7 +33,6 @@ def verify(
 
     Raises NotFoundError for an unknown criterion, or a session that is not running.
     """
-    from labctl.grading import grade
     from labctl.outcomes import Report
 
     if session.state not in (SessionState.RUNNING, SessionState.FAILED):
@@ -45,7 +44,7 @@ def verify(
     plan = current_plan(session, runtime)
     _known(plan, only)
     started, clock = ctx.now(), time.monotonic()
-    criteria = grade(plan.criteria, runtime.target(session.handle), only=only, on_result=on_result)
+    criteria, more = _judged(runtime, session, plan, only, on_result)
     report = Report(
         lab=session.lab,
         session=session.id,
@@ -56,11 +55,38 @@ def verify(
         started_at=iso(started),
         duration_s=round(time.monotonic() - clock, 3),
         criteria=criteria,
-        evidence=_evidence(plan, session, only),
+        evidence={**_evidence(plan, session, only), **more},
     )
     if not only:
         ctx.store.add_report(report, as_of)
     return report
+
+
+def _judged(
+    runtime: Runtime,
+    session: Session,
+    plan: Plan,
+    only: Collection[str],
+    on_result: Callable[[CriterionResult], None] | None,
+) -> tuple[tuple[CriterionResult, ...], dict[str, Any]]:
+    """What each criterion came to, in the plan's order, and what is to be told besides: judged from here, or where it runs."""
+    from labctl.grading import grade
+    from labctl.outcomes import CriterionResult
+
+    said = runtime.judge(session.handle, [criterion.to_json() for criterion in plan.criteria], list(only))
+    if said is None:
+        return grade(plan.criteria, runtime.target(session.handle), only=only, on_result=on_result), {}
+    found: dict[str, CriterionResult] = {}
+    more: dict[str, Any] = {}
+    for line in said:
+        if "attempt" in line:
+            more = {"judge": {"attempts": line["attempt"], "because": line["because"]}} if line["attempt"] > 1 else {}
+        elif "criterion" in line:
+            result = CriterionResult.from_json(line["criterion"])
+            if on_result and result.id not in found:
+                on_result(result)
+            found[result.id] = result
+    return tuple(found[criterion.id] for criterion in plan.criteria if criterion.id in found), more
 
 
 def current_plan(session: Session, runtime: Runtime) -> Plan:

@@ -119,6 +119,9 @@ class FakeRuntime:
             environment=self._filled(handle, known),
         )
 
+    def judge(self, handle: Handle, criteria: Sequence[Mapping[str, Any]], only: Sequence[str]) -> None:
+        return None
+
     def logs(
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
     ) -> Iterator[str]:

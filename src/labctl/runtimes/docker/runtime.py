@@ -86,6 +86,9 @@ class DockerRuntime:
 
         return DockerTarget(self._known(handle), self._engine)
 
+    def judge(self, handle: Handle, criteria: Sequence[Mapping[str, Any]], only: Sequence[str]) -> None:  # noqa: ARG002
+        return None
+
     def logs(
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
     ) -> Iterator[str]:

@@ -40,7 +40,7 @@ def pod(
     waiting = replace(part, name=part.role, entrypoint=_WAITS[:1], command=_WAITS[1:], grace_s=0.0)
     made = template(Pod(part=waiting, volumes=volumes, mounts=mounts, once=True, seeded=False), marks)
     spec: dict[str, Any] = {**made["spec"], "activeDeadlineSeconds": max(1, round(longest_s))}
-    spec["terminationGracePeriodSeconds"] = 0
+    spec |= {"terminationGracePeriodSeconds": 0, "shareProcessNamespace": False}  # its first process outlives ALONE
     own = {"name": name, "labels": {**made["metadata"]["labels"], labels.NAME: name}}
     return fences.marked({"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": spec}, namespace, marks)
 

@@ -15,6 +15,7 @@ PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "19
 GPU = "nvidia.com/gpu"
 SPARE_PODS = 4
 """For checks, and for a pod that is ending while its successor starts."""
+JUDGE_MEMORY_MIB, JUDGE_CPUS = 512, 2.0
 _INIT = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
 
 
@@ -26,9 +27,9 @@ def namespace(name: str, marks: Mapping[str, str], notes: Mapping[str, str]) -> 
 
 
 def quota(parts: Sequence[Part], *, claims: int, storage_mib: int, gpus: int) -> Manifest:
-    """No more than the session's own pods and a few of its checks."""
-    memory = sum(part.memory_mib for part in parts) + 2 * max(part.memory_mib for part in parts)
-    cpus = sum(part.cpus for part in parts) + 2 * max(part.cpus for part in parts)
+    """No more than the session's own pods, its judge, and a few of its checks."""
+    memory = sum(part.memory_mib for part in parts) + 2 * max(part.memory_mib for part in parts) + JUDGE_MEMORY_MIB
+    cpus = sum(part.cpus for part in parts) + 2 * max(part.cpus for part in parts) + JUDGE_CPUS
     hard = {
         "pods": str(2 * len(parts) + SPARE_PODS),
         "limits.memory": f"{memory}Mi",

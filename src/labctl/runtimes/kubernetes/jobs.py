@@ -29,7 +29,7 @@ def run(namespace: Namespace, command: Sequence[str], gpus: Sequence[HeldGpu]) -
     with jobs.begin(namespace.folder) as (name, lock):
         end = kubectl.delete_pod(namespace.name, name)
         with commands.pod_for(namespace, part, name=name, longest_s=_LONGEST_S) as place:
-            words = kubectl.execute(place, command, cwd=part.working_dir or "/", env={})
+            words = kubectl.execute(place, command, cwd=part.working_dir or "/", env={}, enter=commands.ALONE)
             return in_terminal(
                 guarded(words, cleanup=end), kubectl.environment(namespace.api.kubeconfig), "/", lock=lock
             )

@@ -19,10 +19,12 @@ def environment(kubeconfig: str | None) -> dict[str, str]:
     return {**ours, **({"KUBECONFIG": kubeconfig} if kubeconfig else {})}
 
 
-def execute(place: Place, command: Sequence[str], *, cwd: str, env: Mapping[str, str]) -> list[str]:
-    """The command that runs `command` in a running container, with a terminal when we have one."""
+def execute(
+    place: Place, command: Sequence[str], *, cwd: str, env: Mapping[str, str], enter: str = _ENTER
+) -> list[str]:
+    """The command that runs `command` in a running container, with a terminal when we have one; `enter` is how, in a shell."""
     streams = ["--stdin", *(["--tty"] if has_terminal() else [])]
-    inside = ["env", *(f"{name}={value}" for name, value in env.items()), "sh", "-c", _ENTER, cwd, *command]
+    inside = ["env", *(f"{name}={value}" for name, value in env.items()), "sh", "-c", enter, cwd, *command]
     return [*_exec(place, *streams), *inside]
 
 
@@ -39,7 +41,7 @@ def end_marked(place: Place, mark: str) -> list[str]:
 
 def delete_pod(namespace: str, name: str) -> list[str]:
     """The command that ends a pod at once."""
-    return [_kubectl(), "--namespace", namespace, "delete", "pod", name, "--now", "--ignore-not-found"]
+    return [_kubectl(), "--namespace", namespace, "delete", "pod", name, "--now", "--wait=false", "--ignore-not-found"]
 
 
 def _exec(place: Place, *flags: str) -> list[str]:

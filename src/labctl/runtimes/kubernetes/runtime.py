@@ -51,8 +51,9 @@ class KubernetesRuntime:
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
         from labctl.plan import declared_layout
+        from labctl.runtimes.kubernetes.judge import LAB_FOLDER
 
-        return replace(declared_layout(lab), source=str(workspace))
+        return replace(declared_layout(lab), source=str(workspace), folder=LAB_FOLDER)
 
     def gpus(self) -> Inventory:
         from labctl.runtimes.kubernetes.gpus import inventory
@@ -90,6 +91,13 @@ class KubernetesRuntime:
         from labctl.runtimes.kubernetes.target import KubernetesTarget
 
         return KubernetesTarget(self._known(handle), self._cluster)
+
+    def judge(
+        self, handle: Handle, criteria: Sequence[Mapping[str, Any]], only: Sequence[str]
+    ) -> Iterator[Mapping[str, Any]]:
+        from labctl.runtimes.kubernetes import judge
+
+        return judge.judge(self._namespace(self._known(handle)), criteria, only, self._settings)
 
     def logs(
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None

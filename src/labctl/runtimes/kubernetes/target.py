@@ -112,25 +112,31 @@ class KubernetesTarget:
 
     @property
     def _folder(self) -> Path:
-        folder = self._handle["storage"]["folder"]
+        """The workspace as this process sees it."""
+        folder = self._handle.get("folder") or self._handle["storage"]["folder"]
         if folder is None:
             raise CannotLook("the workspace is a volume of the cluster, which this process does not see")
         return Path(folder)
 
     @property
     def _trusted(self) -> list[Path]:
-        return [Path(self._handle["lab_path"])]
+        return [Path(self._lab), Path("/models")]
+
+    @property
+    def _lab(self) -> str:
+        """The lab's folder as this process sees it."""
+        return str(self._handle.get("lab_folder") or self._handle["lab_path"])
 
     def _on_host(self, path: str) -> str:
         """An absolute path of the session as this host has it; any other as it is."""
         pure = PurePosixPath(path)
-        for inside, outside in ((self._handle["workspace"], str(self._folder)), ("/lab", self._handle["lab_path"])):
+        for inside, outside in ((self._handle["workspace"], str(self._folder)), ("/lab", self._lab)):
             if pure.is_absolute() and pure.is_relative_to(inside):
                 return str(PurePosixPath(outside) / pure.relative_to(inside))
         return path
 
     def _look_for_workspace(self) -> None:
-        folder = self._handle["storage"]["folder"]
+        folder = self._handle.get("folder") or self._handle["storage"]["folder"]
         if folder is not None and not Path(folder).is_dir():
             raise CannotLook(f"the workspace {folder} is gone")
 

@@ -113,6 +113,9 @@ class LocalRuntime:
         known = self._known(handle)
         return LocalTarget(known)
 
+    def judge(self, handle: Handle, criteria: Sequence[Mapping[str, Any]], only: Sequence[str]) -> None:  # noqa: ARG002
+        return None
+
     def logs(
         self, handle: Handle, service: str, *, follow: bool = False, since_s: float | None = None
     ) -> Iterator[str]:
