@@ -356,3 +356,5 @@ on_every_engine = _only(*ENGINES)
 on_real_engines = _only(*(name for name, engine in ENGINES.items() if engine.real))
 on_engines_that_map_users = _only(*(name for name, engine in ENGINES.items() if engine.maps_users))
 on_engines_apart = _only(*(name for name, engine in ENGINES.items() if engine.apart))
+on_engines_that_end_sessions = _only("fake", "kubernetes")
+"""They know when a session ends, for what ends it without labctl."""

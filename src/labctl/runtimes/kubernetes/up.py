@@ -86,13 +86,18 @@ def down(namespace: Namespace, progress: Progress) -> None:
         progress(Step(name=name, state="started", detail="stopping"))
     namespace.end(list(namespace.workloads))
     namespace.end_pods(namespace.pods)
-    everything = [
-        kinds.path(kind, namespace.name, each["metadata"]["name"])
-        for kind in ("Service", "ConfigMap", "Secret")
-        for each in namespace.api.items(kind, namespace.name, labelSelector=_selector(namespace))
-    ]
+    selector = _selector(namespace)
+    services = namespace.api.items(
+        "Service", namespace.name, labelSelector=selector
+    )  # old servers delete none by label
+    each_service = [kinds.path("Service", namespace.name, each["metadata"]["name"]) for each in services]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(namespace.api.delete, everything))
+        list(pool.map(namespace.api.delete, each_service))
+    for kind in (
+        "ConfigMap",
+        "Secret",
+    ):  # by label: whoever ends sessions need not be able to read what is secret in them
+        namespace.api.delete(kinds.path(kind, namespace.name), labelSelector=selector)
     namespace.api.merge(kinds.path("Namespace", None, namespace.name), {"metadata": {"labels": {labels.ENDED: "true"}}})
 
 
