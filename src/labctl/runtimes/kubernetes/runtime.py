@@ -56,8 +56,14 @@ class KubernetesRuntime:
 
         return replace(declared_layout(lab), source=str(workspace), folder=LAB_FOLDER)
 
-    def workspace(self, handle: Handle) -> Workspace | None:  # noqa: ARG002 - a folder of this host, always
-        return None
+    def workspace(self, handle: Handle) -> Workspace | None:
+        known = kept.complete(handle, self._folder(handle["session"]))
+        is_here = known["storage"]["folder"] if "storage" in known else self._settings.workspace_volume == "host"
+        if is_here:
+            return None
+        from labctl.runtimes.kubernetes import claimed
+
+        return claimed.workspace(self._namespace(handle))
 
     def gpus(self) -> Inventory:
         from labctl.runtimes.kubernetes.gpus import inventory
