@@ -101,9 +101,11 @@ def _pod(namespace: Namespace, name: str, lab: folders.Folder, image: str) -> di
     models = [{"name": MODELS_CLAIM, "mountPath": "/models", "readOnly": True}] if namespace.handle["models"] else []
     task = {"name": "task", "configMap": {"name": f"{name}-task"}}
     volumes = [_claim(WORKSPACE_CLAIM), *([_claim(MODELS_CLAIM)] if models else []), lab.volume(), task]
+    volumes += storages.hub_volumes(storage)
     mounts = [
         {**storages.workspace_mount(storage, WORKSPACE), "readOnly": True},
         *models,
+        *storages.hub_mounts(storage),
         {"name": lab.name, "mountPath": LAB_FOLDER, "readOnly": True},
         {"name": "task", "mountPath": TASK, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - its own, in memory

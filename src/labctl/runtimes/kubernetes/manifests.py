@@ -75,7 +75,7 @@ def declared(
     builders = [builder(plan, model, host) for model in plan.models]
     recipes = [_recipe(model) for model in plan.models]
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
-    claims = len(storages.names(plan))
+    claims = len(storages.names(plan, storage))
     stands = [
         fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
         fences.limit_range(),
@@ -147,7 +147,12 @@ def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share
         ports=numbers,
         awaits=_awaits(plan, service),
         models=[model.path for model in plan.models],
-        volumes=[_claim(WORKSPACE_CLAIM), files.volume(), *([_claim(MODELS_CLAIM)] if plan.models else [])],
+        volumes=[
+            _claim(WORKSPACE_CLAIM),
+            files.volume(),
+            *([_claim(MODELS_CLAIM)] if plan.models else []),
+            *storages.hub_volumes(storage),
+        ],
         mounts=_mounts(plan, storage),
         workspace=plan.workspace.path,
         once=once,
@@ -181,6 +186,7 @@ def _mounts(plan: Plan, storage: Storage) -> list[dict[str, Any]]:
         storages.workspace_mount(storage, plan.workspace.path),
         {"name": LAB_FILES, "mountPath": "/lab", "readOnly": True},
         *models,
+        *storages.hub_mounts(storage),
     ]
 
 

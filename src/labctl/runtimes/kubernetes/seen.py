@@ -49,6 +49,7 @@ class Seen:
     container: str = ""
     """What tells this start of the main container from others."""
     node: str = ""
+    image: str = ""
 
     @property
     def has_ended(self) -> bool:
@@ -101,6 +102,7 @@ def seen(pod: Mapping[str, Any]) -> Seen:
         is_ending="deletionTimestamp" in metadata,
         container=main.get("containerID") or "",
         node=spec.get("nodeName") or "",
+        image=next((each.get("image", "") for each in spec.get("containers") or []), ""),
     )
 
 
@@ -134,7 +136,7 @@ def words_of_waiting(pod: Seen) -> str:
     if pod.unschedulable:
         return f"no node takes its pod: {unschedulable(pod.unschedulable)}"
     if pod.waits in _BAD_IMAGE:
-        return f"its image cannot be had: {_short(pod.waits_because or pod.waits)}"
+        return f"its image {pod.image} cannot be had: {_core(pod.waits_because or pod.waits)}"
     if pod.waits in _BAD_CONFIG:
         return f"its container cannot be made: {_short(pod.waits_because)}"
     if pod.waits == "CrashLoopBackOff":
@@ -226,6 +228,15 @@ def _unschedulable(status: Mapping[str, Any]) -> str:
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((each for each in status.get("conditions") or [] if each["type"] == kind), {})
+
+
+def _core(text: str) -> str:
+    """The innermost of what programs have wrapped into each other.
+
+    >>> _core("rpc error: code = Unknown desc = failed to pull: lookup registry: no such host")
+    'lookup registry: no such host'
+    """
+    return " ".join(": ".join(text.rsplit(": ", 2)[-2:]).split())[-_SHOWN_CHARS:]
 
 
 def _short(text: str) -> str:
