@@ -274,7 +274,7 @@ class KubernetesEngine:
 
     def environ(self) -> dict[str, str]:
         config = "/nowhere/config" if self._is_broken else self._config
-        return {"LABCTL_WORKSPACE_VOLUME": "host", "KUBECONFIG": config}
+        return {"LABCTL_BASE_IMAGE": IMAGE, "LABCTL_WORKSPACE_VOLUME": "host", "KUBECONFIG": config}
 
     def runtime(self, settings: Settings) -> Runtime:
         return table.get(self.name, settings)

@@ -185,7 +185,8 @@ def _await_begun(namespace: Namespace, name: str, followed: set[str]) -> Seen:
         new = next((each for each in pods if each.name not in followed), None)
         if new is not None and (new.running or new.is_over):
             return new
-        if time.monotonic() > (deadline if new or followed else deadline - _READY_S + _MADE_S):
+        is_late = time.monotonic() > (deadline if new or followed else deadline - _READY_S + _MADE_S)
+        if is_late or (new is not None and new.is_hopeless):
             raise _not_begun(namespace, name, new)
         feed.wait(version, 1.0)
 

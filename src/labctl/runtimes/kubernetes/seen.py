@@ -13,7 +13,8 @@ from labctl.runtimes.docker.labels import DIGEST, ROLE, SERVICE
 _SHOWN_CHARS = 300
 _BAD_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _BAD_CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-HOPELESS_WAITING = ("InvalidImageName", "ErrImageNeverPull", *_BAD_CONFIG)
+_HOPELESS = ("InvalidImageName", "ErrImageNeverPull", *_BAD_CONFIG)
+_REFUSALS = ("not found", "manifest unknown", "denied", "unauthorized", "no such host")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,15 @@ class Seen:
     def has_ended(self) -> bool:
         """Whether it was ended and none of its processes is left: the cluster only tidies up after it."""
         return self.is_ending and not self.running and (self.is_over or self.exit_code is not None)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether what it waits for will not come: the registry itself said no, its container cannot be made. A registry that
+        cannot be reached may be soon.
+        """
+        said = self.waits_because.lower()
+        is_refused = self.waits in _BAD_IMAGE and any(word in said for word in _REFUSALS)
+        return is_refused or self.waits in _HOPELESS
 
     @property
     def is_over(self) -> bool:
