@@ -69,7 +69,7 @@ def declared(
     stands = [
         fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
         fences.limit_range(),
-        *fences.policies(egress=plan.egress),
+        *fences.policies(egress=plan.egress, portal=plan.notebook is not None),
         *storages.claims(plan, storage, name),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
