@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -127,6 +128,27 @@ def size(folder: Path, budget_s: float) -> Size:
     except OSError:
         tally.whole = False
     return Size(bytes=tally.bytes, whole=tally.whole)
+
+
+def state(folder: int) -> str:
+    """Another text whenever a file below `folder` was made, changed or deleted: of names, sizes and times of change, which
+    are the one time of a file that its owner cannot set."""
+    found = hashlib.sha256()
+    for name, status in _walk(folder, "", 0):
+        found.update(
+            f"{name}\0{status.st_mode}\0{status.st_size}\0{status.st_ctime_ns}\0".encode(errors="surrogateescape")
+        )
+    return found.hexdigest()
+
+
+def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, os.stat_result]]:
+    for name in sorted(_names(folder)):
+        with contextlib.suppress(OSError):  # gone meanwhile, or not ours to see
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            yield f"{prefix}{name}", status
+            if stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
+                with _below(folder, name, _FOLDER) as inner:
+                    yield from _walk(inner, f"{prefix}{name}/", depth + 1)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from labctl.sessions.end import extend
 from labctl.sessions.reset import reset
@@ -21,7 +22,7 @@ def test_reset_puts_the_starter_back_while_services_run(host: Home) -> None:
     place = host.workspace()
     (place / "readme.txt").write_text("mine")
     (place / "work.txt").write_text("a day's work")
-    copy = reset(host.ctx, host.session(), []).copy
+    copy = Path(reset(host.ctx, host.session(), []).copy)
     assert (copy / "work.txt").read_text() == "a day's work"
     assert not (place / "work.txt").exists()
     assert host.target().run(["cat", "readme.txt"], timeout_s=30).stdout == "start here\n"

@@ -23,6 +23,7 @@ VERBS = {
     "run": ("labctl.cli.run:run", "Borrow a GPU for one command, and give it back."),
     "shell": ("labctl.cli.inside:shell", "Open a shell with the lab's environment."),
     "open": ("labctl.cli.inside:open_", "Open a service in the browser."),
+    "cp": ("labctl.cli.copy:cp", "Copy a file or a folder out of a workspace, or into it."),
     "reset": ("labctl.cli.end:reset", "Put the starter's files back; a dated copy of your work is kept."),
     "extend": ("labctl.cli.end:extend", "Give a session more time."),
     "down": ("labctl.cli.end:down", "End a session; your files stay."),

@@ -124,18 +124,19 @@ def solve(
     """Apply the lab's solution to a running session; a dated copy of the workspace is kept."""
     from labctl.cli.context import context
     from labctl.cli.end import confirm
+    from labctl.sessions import workspace as workspaces
     from labctl.sessions.find import find
     from labctl.sessions.prove import solve as apply
 
     ctx = context()
     session = find(ctx, lab)
-    confirm(f"Lay the solution over {session.workspace}? A copy is kept.", yes)
+    confirm(f"Lay the solution over {workspaces.of(ctx, session).where}? A copy is kept.", yes)
     with Steps(quiet=json) as steps:
         copy = apply(ctx, session, steps)
     if json:
-        screen.answer_json({"session": session.id, "copy": str(copy)})
+        screen.answer_json({"session": session.id, "copy": copy})
         return
-    screen.answer(str(copy))
+    screen.answer(copy)
     screen.hint(
         f"what was there is kept in {copy}",
         f"labctl verify {session.name_for(ctx.settings.learner)}    see what it brought",

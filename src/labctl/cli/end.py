@@ -32,6 +32,7 @@ def reset(
 ) -> None:
     """Put the starter's files back; a dated copy of your work is kept."""
     from labctl.cli.context import context
+    from labctl.sessions import workspace as workspaces
     from labctl.sessions.find import find
     from labctl.sessions.presence import touch
     from labctl.sessions.reset import reset as start_over
@@ -39,13 +40,13 @@ def reset(
     ctx = context()
     session = find(ctx, lab)
     touch(ctx.settings.home, session.id)
-    what = ", ".join(files) if files else f"everything in {session.workspace}"
+    what = ", ".join(files) if files else f"everything in {workspaces.of(ctx, session).where}"
     confirm(f"Put the starter's files back in place of {what}? A copy is kept.", yes)
     done = start_over(ctx, session, files or [], waiting=_waiting)
     if json:
-        screen.answer_json({"session": session.id, "copy": str(done.copy), "restored": list(done.restored)})
+        screen.answer_json({"session": session.id, "copy": done.copy, "restored": list(done.restored)})
         return
-    screen.answer(str(done.copy))
+    screen.answer(done.copy)
     screen.hint(f"{len(done.restored)} starter files are back", f"your work is kept in {done.copy}")
 
 
@@ -83,20 +84,22 @@ def down(
 ) -> None:
     """End a session; your files stay."""
     from labctl.cli.context import context
+    from labctl.sessions import workspace as workspaces
 
     ctx = context()
     sessions = _chosen(ctx, lab, learner, all=all)
+    where = {session.id: workspaces.of(ctx, session).where for session in sessions}
     if purge:
-        names = "\n  ".join(session.workspace for session in sessions)
+        names = "\n  ".join(where.values())
         confirm(f"Delete for good:\n  {names}\nGo on?", yes)
     problems: dict[str, str | None] = {}
     for session, problem in _down_all(ctx, sessions, purge=purge, quiet=quiet or json):
         problems[session.id] = problem
         if not json and problem is None:
-            _say_ended(ctx, session, purge=purge, quiet=quiet)
+            _say_ended(ctx, session, where[session.id], purge=purge, quiet=quiet)
     if json:
         rows = [
-            {"session": each.id, "workspace": each.workspace, "purged": purge, "problem": problems[each.id]}
+            {"session": each.id, "workspace": where[each.id], "purged": purge, "problem": problems[each.id]}
             for each in sessions
         ]
         screen.answer_json({"sessions": rows})
@@ -184,10 +187,10 @@ def _down(ctx: Context, session: Session, *, purge: bool, quiet: bool, alone: bo
     return None
 
 
-def _say_ended(ctx: Context, session: Session, *, purge: bool, quiet: bool) -> None:
+def _say_ended(ctx: Context, session: Session, where: str, *, purge: bool, quiet: bool) -> None:
     screen.answer(session.id if quiet else f"{session.id} has ended")
     if not quiet:
-        kept = f"deleted {session.workspace}" if purge else f"your files are in {session.workspace}"
+        kept = f"deleted {where}" if purge else f"your files are in {where}"
         screen.hint(kept, f"labctl up {session.name_for(ctx.settings.learner)}    go on where you were")
 
 

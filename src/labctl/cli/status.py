@@ -74,7 +74,7 @@ def print_session(seen: SessionView, secrets: Mapping[str, str]) -> None:
         screen.line(Cell(f"  {seen.note}", "yellow"))
     facts = [
         ("runtime", Cell(f"{session.runtime}, profile {session.profile}")),
-        ("workspace", Cell(session.workspace)),
+        ("workspace", Cell(seen.where)),
         ("expires", Cell(_expiry(seen))),
     ]
     if session.gpus:

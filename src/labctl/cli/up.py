@@ -158,14 +158,16 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
 def _print(ctx: Context, seen: SessionView, *, is_new: bool) -> None:
     """The session, with its secrets when it has just begun: later `status --secrets` tells them."""
     from labctl.cli.status import print_session
+    from labctl.sessions import workspace as workspaces
 
     session = seen.session
     print_session(seen, ctx.runtime(session.runtime).secrets(session.handle) if is_new else {})
     name = session.name_for(ctx.settings.learner)
     mine = f"labctl exec {name} -- CMD"
     width = len(mine)
+    enter = f"cd {session.workspace}" if workspaces.of(ctx, session).folder else f"labctl shell {name}"
     screen.hint(
-        f"{'cd ' + session.workspace:<{width}}  your files; README.md says what to do",
+        f"{enter:<{width}}  your files; README.md says what to do",
         f"{'labctl show ' + session.lab:<{width}}  the instructions",
         *([f"{'labctl open ' + name:<{width}}  work in JupyterLab"] if _has_workspace(seen) else []),
         f"{mine}  run something with the lab's environment",

@@ -16,6 +16,7 @@ from labctl.errors import EXIT_FAILED_CRITERIA, EXIT_NOT_OBSERVED, UsageError
 
 if TYPE_CHECKING:
     from labctl.outcomes import CriterionResult, Report
+    from labctl.runtimes.workspace import Workspace
     from labctl.sessions.context import Context
     from labctl.store.records import Session
 
@@ -45,6 +46,7 @@ def verify(
 ) -> int:
     """Judge a session by the lab's criteria. Exit 0: all pass, 1: some fail, 3: some could not be looked at."""
     from labctl.cli.context import context, learner_of
+    from labctl.sessions import workspace as workspaces
     from labctl.sessions.find import find
     from labctl.sessions.presence import touch
 
@@ -52,12 +54,13 @@ def verify(
     _check(output)
     ctx = context()
     session = find(ctx, lab, learner_of(ctx, learner) if learner else None)
+    place = workspaces.of(ctx, session)
     while True:
         touch(ctx.settings.home, session.id)
-        seen = _state(Path(session.workspace))  # before the look: what changes during it is looked at again
+        seen = place.state() if watch else ""  # before the look: what changes during it is looked at again
         report = _once(ctx, session, criterion or [], quiet=quiet or json)
         _write(report, chosen, output, quiet=quiet, only=criterion or [])
-        if not watch or not _code(report) or not _wait_for_change(ctx, session, seen):
+        if not watch or not _code(report) or not _wait_for_change(ctx, session, place, seen):
             break
     return _code(report)
 
@@ -118,23 +121,13 @@ def _code(report: Report) -> int:
     return {"pass": 0, "fail": EXIT_FAILED_CRITERIA}.get(outcome.value, EXIT_NOT_OBSERVED)
 
 
-def _wait_for_change(ctx: Context, session: Session, before: dict[str, tuple[int, int]]) -> bool:
+def _wait_for_change(ctx: Context, session: Session, place: Workspace, before: str) -> bool:
     """Whether to look again: True once a file has changed, False when the session has ended."""
     screen.hint("watching your files; Ctrl-C ends it")
-    while _state(Path(session.workspace)) == before:
+    while place.state() == before:
         time.sleep(WATCH_PAUSE_S)
         now = ctx.store.session(session.id)
         if now is None or not now.live:
             screen.hint("the session has ended, so there is nothing more to watch")
             return False
     return True
-
-
-def _state(workspace: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of every file; files that vanish while we look are simply gone."""
-    found = {}
-    for path in workspace.rglob("*"):
-        with contextlib.suppress(OSError):
-            stat = path.lstat()
-            found[str(path)] = (stat.st_mtime_ns, stat.st_size)
-    return found

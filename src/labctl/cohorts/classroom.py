@@ -19,6 +19,7 @@ from labctl.cohorts.seat import Seat
 from labctl.cohorts.seat import seats as seats_of
 from labctl.cohorts.spec import Cohort
 from labctl.errors import LabctlError, PreflightError
+from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.end import down, ends_at, extend
 from labctl.sessions.up import UpRequest, up
@@ -161,7 +162,7 @@ def end(
     chosen = [seat for seat in seats if seat.session in by_id]
 
     def one(seat: Seat) -> str:
-        return down(ctx, by_id[seat.session], _named(seat, progress)).workspace
+        return workspaces.of(ctx, down(ctx, by_id[seat.session], _named(seat, progress))).where
 
     return each(chosen, one, on_done, at_once=ENDED_AT_ONCE)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from labctl.cohorts.classroom import Done, OnDone, each
 from labctl.cohorts.seat import Seat
@@ -55,13 +53,14 @@ def close(
     by_id = {session.id: session for session in sessions}
     attempts = ctx.store.attempts()
     due = [seat for seat in seats if not any(one.passed for one in attempts.get(seat.session, ()))]
-    kept = {seat.session: (_state(by_id[seat.session]), _kept(ctx, by_id[seat.session])) for seat in due}
+    kept = {seat.session: _kept(ctx, by_id[seat.session]) for seat in due}
 
     def one(seat: Seat) -> str:
-        session, (before, copy) = by_id[seat.session], kept[seat.session]
-        if isinstance(copy, LabctlError):
-            raise copy
-        if _state(session) != before:
+        session, found = by_id[seat.session], kept[seat.session]
+        if isinstance(found, LabctlError):
+            raise found
+        before, copy = found
+        if workspaces.of(ctx, session).state() != before:
             report = verify(ctx, session)
             raise PreflightError(
                 f"files were changed after the deadline: {report.score} of {report.max_score} points, counted as late",
@@ -73,19 +72,12 @@ def close(
     return each(due, one, on_done, at_once=at_once)
 
 
-def _kept(ctx: Context, session: Session) -> Path | LabctlError:
-    """The copy, or why there is none: that is this learner's trouble, and the others are copied all the same."""
+def _kept(ctx: Context, session: Session) -> tuple[str, str] | LabctlError:
+    """How the files stand and where their copy is, or why there is none: that is this learner's trouble, and the others are
+    copied all the same."""
+    place = workspaces.of(ctx, session)
     try:
-        return workspaces.keep_copy(Path(session.workspace), ctx.now())
+        with place.held():
+            return place.state(), place.keep_copy(ctx.now())
     except LabctlError as error:
         return error
-
-
-def _state(session: Session) -> dict[str, tuple[int, int]]:
-    """Size and change time of every file: the one time of a file that its owner cannot set."""
-    found = {}
-    for path in Path(session.workspace).rglob("*"):
-        with contextlib.suppress(OSError):
-            stat = path.lstat()
-            found[str(path)] = (stat.st_size, stat.st_ctime_ns)
-    return found

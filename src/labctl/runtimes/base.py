@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the models behind these cost 0.3 s to load, which a second 
     from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
+    from labctl.runtimes.workspace import Workspace
     from labctl.target import Target
 
 Handle = Mapping[str, Any]
@@ -77,6 +78,10 @@ class Runtime(Protocol):
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:
         """Where the session's parts will be. The same answer as long as the session lives (ports are kept)."""
+        ...
+
+    def workspace(self, handle: Handle) -> Workspace | None:
+        """Where the session's files are kept; None when that is the folder of this host which its plan names."""
         ...
 
     def gpus(self) -> Inventory:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.errors import LabctlError, NotFoundError
@@ -73,13 +72,13 @@ def down(
     waiting: Callable[[], None] = lambda: None,
 ) -> Session:
     """End the session and everything of it; the workspace stays, unless `purge`. Ending what is gone succeeds."""
-    workspace = Path(session.workspace)
+    workspace = workspaces.of(ctx, session)
     if purge:
-        workspaces.check_purge(workspace, session.id)
+        workspace.check_purge()
     with session_lock(ctx.settings.home, session.id, waiting=waiting):
         ended = _end(ctx, ctx.store.session(session.id) or session, progress)
         if purge:
-            workspaces.purge(workspace, session.id)
+            workspace.purge()
     return ended
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from labctl.errors import NotFoundError, UsageError
 from labctl.labs import catalog
-from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
+from labctl.sessions.host_folder import owner
 from labctl.store.records import Session
 
 
@@ -51,7 +51,7 @@ def _of_current_folder() -> str | None:
         folder = Path.cwd()
     except FileNotFoundError:  # deleted under us
         return None
-    return next((found for place in (folder, *folder.parents) if (found := workspaces.owner(place))), None)
+    return next((found for place in (folder, *folder.parents) if (found := owner(place))), None)
 
 
 def _only(sessions: Sequence[Session]) -> Session:

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from labctl.errors import PreflightError
+from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 
 
 def check_place(ctx: Context, workspace: Path, lab: Path, session: str) -> None:
     """Raises PreflightError when `workspace` holds, or lies in, something that is not this session's alone."""
-    others = [each for each in ctx.store.sessions(live=True) if each.id != session]
+    others = [(each, workspaces.of(ctx, each).folder) for each in ctx.store.sessions(live=True) if each.id != session]
     taken = [
         (ctx.settings.home, "labctl's own folder"),
         (lab, "the lab's folder"),
-        *((Path(other.workspace), f"the workspace of {other.id}") for other in others),
+        *((folder, f"the workspace of {other.id}") for other, folder in others if folder),
     ]
     _refuse(workspace, [(place, what) for place, what in taken if _touches(workspace, place)])
     _refuse(workspace, [(place, what) for place, what in _too_much() if place.is_relative_to(workspace)])

@@ -53,18 +53,20 @@ class Round:
         return not self.problems
 
 
-def solve(ctx: Context, session: Session, progress: Progress) -> Path:
+def solve(ctx: Context, session: Session, progress: Progress) -> str:
     """Apply the lab's solution to a session's workspace and run its steps; the dated copy of what was there before."""
     lab = load_folder(Path(session.lab_path))
-    copy = workspaces.keep_copy(Path(session.workspace), ctx.now())
+    copy = workspaces.of(ctx, session).keep_copy(ctx.now())
     apply(ctx, session, solution(lab), progress)
     return copy
 
 
 def apply(ctx: Context, session: Session, answer: Answer, progress: Progress) -> None:
     """Lay an answer's files over the workspace and run its steps in the session. Raises EngineError for a failing step."""
-    for folder in answer.layers:
-        workspaces.overlay(folder, Path(session.workspace), NOT_COPIED)
+    place = workspaces.of(ctx, session)
+    with place.held():
+        for folder in answer.layers:
+            workspaces.overlay(folder, place, NOT_COPIED)
     target = ctx.runtime(session.runtime).target(session.handle)
     for step in answer.steps.steps:
         name = " ".join(step)
@@ -171,7 +173,7 @@ def _fresh(ctx: Context, what: Subject, progress: Progress, *, wait: bool) -> It
             learner=learner,
             runtime=what.runtime,
             profile=what.profile,
-            workspace=Path(folder) / "workspace",
+            workspace=Path(folder) / "workspace" if _is_on_host(ctx, what, learner) else None,
             ttl_s=TEST_TTL_S,
             wait=wait,
         )
@@ -181,6 +183,11 @@ def _fresh(ctx: Context, what: Subject, progress: Progress, *, wait: bool) -> It
             _end(ctx, session_id(what.lab.id, learner), progress)
 
 
+def _is_on_host(ctx: Context, what: Subject, learner: str) -> bool:
+    runtime = ctx.runtime(what.runtime or ctx.settings.runtime)
+    return runtime.workspace({"session": session_id(what.lab.id, learner)}) is None
+
+
 def _back_to_the_start(ctx: Context, lab: Lab, session: Session, progress: Progress) -> Session:
     """The session with the starter in its workspace and nothing else, and the learner's services started anew on it.
 
@@ -188,7 +195,7 @@ def _back_to_the_start(ctx: Context, lab: Lab, session: Session, progress: Progr
     """
     own = [name for name, service in lab.spec.services.items() if service.owner == "learner"]
     ctx.runtime(session.runtime).end_services(session.handle, own, progress)
-    workspaces.restore(lab.path, Path(session.workspace), [])
+    workspaces.restore(lab.path, workspaces.of(ctx, session), [])
     request = UpRequest(lab=str(lab.path), learner=session.learner, runtime=session.runtime, profile=session.profile)
     return up(ctx, request, progress).session
 
@@ -198,10 +205,11 @@ def _end(ctx: Context, id: str, progress: Progress) -> None:
     session = ctx.store.session(id)
     if session is None or not session.live:
         return
+    is_elsewhere = workspaces.of(ctx, session).folder is None
     try:
-        down(ctx, session, progress)
+        down(ctx, session, progress, purge=is_elsewhere)
     except KeyboardInterrupt:
-        down(ctx, session, progress)
+        down(ctx, session, progress, purge=is_elsewhere)
         raise
 
 
@@ -210,7 +218,7 @@ def _end_leftovers(ctx: Context, progress: Progress) -> None:
     for session in ctx.store.sessions(live=True):
         head, _, pid = session.learner.rpartition("-")
         if head == TEST_LEARNER and not psutil.pid_exists(int(pid)):
-            down(ctx, session, progress)
+            down(ctx, session, progress, purge=workspaces.of(ctx, session).folder is None)
 
 
 def _judge(ctx: Context, lab: Lab, name: str, session: Session, fails: frozenset[str]) -> Round:

@@ -17,19 +17,19 @@ from labctl.store.records import Session
 class Reset:
     """What `reset` did: where the learner's files are kept, and which starter files are back."""
 
-    copy: Path
+    copy: str
     restored: tuple[str, ...]
 
 
 def reset(ctx: Context, session: Session, files: list[str], *, waiting: Callable[[], None] = lambda: None) -> Reset:
     """Put back `files` (all when empty). Raises NotFoundError for a file that the starter does not have."""
     lab = Path(session.lab_path)
-    place = Path(session.workspace)
-    with session_lock(ctx.settings.home, session.id, waiting=waiting):
+    place = workspaces.of(ctx, session)
+    with session_lock(ctx.settings.home, session.id, waiting=waiting), place.held():
         workspaces.check(lab, files)
-        copy = workspaces.keep_copy(place, ctx.now())
+        copy = place.keep_copy(ctx.now())
         try:
             restored = workspaces.restore(lab, place, files)
         except OSError as error:
-            raise PreflightError(f"{place} cannot be reset: {error}", f"your work is kept in {copy}") from error
+            raise PreflightError(f"{place.where} cannot be reset: {error}", f"your work is kept in {copy}") from error
         return Reset(copy=copy, restored=tuple(restored))

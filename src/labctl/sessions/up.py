@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from labctl.notebook import Notebook
     from labctl.plan import Plan, ProfileName
     from labctl.progress import Progress
-    from labctl.runtimes.base import Runtime
+    from labctl.runtimes.base import Handle, Runtime
+    from labctl.runtimes.workspace import Workspace
     from labctl.sessions.claims import Claim, Refused
 
 DEFAULT_TTL_S = 8 * 3600.0
@@ -78,6 +79,8 @@ class Prepared:
     plan: Plan
     workspace: Path
     fingerprint: str
+    kept: Workspace
+    """Where the learner's files are; `workspace` when that is a folder of this host."""
     before: Session | None
 
 
@@ -124,7 +127,14 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     runtime = ctx.runtime(_runtime_name(ctx, request, live))
     lab = labs.load_folder(folder)
     workspace = _workspace(ctx, request, before, lab.id)
-    check_place(ctx, workspace, folder, request.session(lab.id))
+    kept = workspaces.at(runtime, _handle(live, request.session(lab.id)), workspace)
+    if kept.folder:
+        check_place(ctx, kept.folder, folder, request.session(lab.id))
+    elif request.workspace:
+        raise UsageError(
+            f"--workspace names a folder of this host, and {runtime.name} keeps the files in a {kept.where}",
+            "leave it out; `labctl cp` copies files in and out",
+        )
     profile, allocation = _size(ctx, request, live, lab, runtime, progress)
     layout = runtime.layout(lab, request.session(lab.id), workspace)
     made = plan(
@@ -136,12 +146,13 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
         made = made.model_copy(update={"notebook": request.notebook})
     held = [gpu.uuid for gpu in allocation.gpus] if allocation else []
     mark = _fingerprint(ctx.settings, folder, runtime.name, _size_mark(profile, held, request), workspace)
-    return Prepared(runtime=runtime, plan=made, workspace=workspace, fingerprint=mark, before=before)
+    return Prepared(runtime=runtime, plan=made, workspace=workspace, kept=kept, fingerprint=mark, before=before)
 
 
 def changes(prepared: Prepared) -> list[str]:
     """What `up` would do now, in words; empty when the session already runs as planned."""
-    starter = [] if workspaces.owner(prepared.workspace) else [f"make the workspace {prepared.workspace}"]
+    place = prepared.kept
+    starter = [] if place.owner() else [f"make the workspace {place.where}"]
     return starter + prepared.runtime.changes(prepared.plan)
 
 
@@ -158,7 +169,7 @@ def _nothing_to_do(ctx: Context, request: UpRequest, id: str, folder: Path) -> S
     place = Path(session.workspace)
     size = _size_mark(session.profile, [gpu["uuid"] for gpu in session.gpus], request)
     now = _fingerprint(ctx.settings, folder, session.runtime, size, place)
-    if now != session.fingerprint or not Path(session.workspace).is_dir():
+    if now != session.fingerprint or not workspaces.of(ctx, session).is_there():
         return None
     seen = view(ctx, session, measured=False)
     healthy = all(service.state.value in HEALTHY for service in seen.services)
@@ -190,7 +201,7 @@ def _check(prepared: Prepared) -> None:
 def _record(ctx: Context, request: UpRequest, prepared: Prepared, progress: Progress) -> tuple[Session, bool]:
     """The session on record as STARTING, and whether its workspace was made."""
     plan, runtime, before = prepared.plan, prepared.runtime, prepared.before
-    made = workspaces.create(Path(plan.lab_path), prepared.workspace, plan.session)
+    made = prepared.kept.make(workspaces.starter(Path(plan.lab_path)))
     if plan.notebook:
         notebooks.keep(ctx.settings.home, plan.session, plan.notebook)
     if made and before and before.live and before.handle:  # what still runs stands in a folder that is gone
@@ -245,11 +256,15 @@ def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
         created_at=live.created_at if live else now,
         expires_at=expires,
         idle_timeout_s=_idle_timeout_s(ctx, request, live),
-        handle=live.handle if live and live.handle else {"session": plan.session},
+        handle=_handle(live, plan.session),
         gpus=tuple(asdict(gpu) for gpu in held),
         place=ctx.place,
         claimed_by=before.claimed_by if before else "",  # ended or not, what lies in it is theirs
     )
+
+
+def _handle(live: Session | None, id: str) -> Handle:
+    return live.handle if live and live.handle else {"session": id}
 
 
 def _idle_timeout_s(ctx: Context, request: UpRequest, live: Session | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from labctl import tree
 from labctl.errors import LabctlError
+from labctl.sessions import workspace as workspaces
 from labctl.sessions.context import Context
 from labctl.sessions.idle import idleness
 from labctl.sessions.presence import last_active
@@ -27,9 +28,10 @@ MEASURED_S = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """`services` is empty for a session that is not live; `changed` names what an `up` changed."""
+    """`where` is the workspace, for people; `services` is empty for a session that is not live; `changed` names what an `up` changed."""
 
     session: Session
+    where: str
     services: tuple[ServiceState, ...] = ()
     changed: tuple[str, ...] = ()
     note: str = ""
@@ -44,7 +46,7 @@ class SessionView:
             "runtime": session.runtime,
             "profile": session.profile,
             "state": session.state.value,
-            "workspace": session.workspace,
+            "workspace": self.where,
             "expires_at": iso(session.expires_at) if session.expires_at else None,
             "services": {service.name: _service(service) for service in self.services},
             "gpus": [dict(gpu) for gpu in session.gpus],
@@ -58,14 +60,15 @@ def view(ctx: Context, session: Session, *, measured: bool = True) -> SessionVie
 
     With `measured`, a workspace that holds more than the lab's disk is noted too, where the runtime says how much that is.
     """
+    place = workspaces.of(ctx, session)
     if not session.live:
-        return SessionView(session=session)
+        return SessionView(session=session, where=place.where)
     try:
         services = tuple(ctx.runtime(session.runtime).state(session.handle)) if session.handle else ()
     except LabctlError as error:
-        return SessionView(session=session, note=error.what)
-    note = _note(ctx, session) or (_disk_use(session) if measured else "")
-    return SessionView(session=session, services=services, note=note)
+        return SessionView(session=session, note=error.what, where=place.where)
+    note = _note(ctx, session) or (_disk_use(session, place.folder) if measured and place.folder else "")
+    return SessionView(session=session, services=services, note=note, where=place.where)
 
 
 def views(ctx: Context, sessions: Sequence[Session]) -> list[SessionView]:
@@ -105,12 +108,12 @@ def _note(ctx: Context, session: Session) -> str:
     return "; ".join(part for part in (session.detail, idle_warning(ctx, session)) if part)
 
 
-def _disk_use(session: Session) -> str:
+def _disk_use(session: Session, workspace: Path) -> str:
     """In words, when the workspace holds more than the lab's disk: nothing else bounds it but the host's own."""
     allowed_mib = session.handle.get("disk_mib")
     if not allowed_mib:
         return ""
-    used = tree.size(Path(session.workspace), MEASURED_S)
+    used = tree.size(workspace, MEASURED_S)
     if used.bytes <= allowed_mib * 2**20:
         return (
             ""

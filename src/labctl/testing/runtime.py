@@ -20,6 +20,7 @@ from labctl.runtimes import secrets
 from labctl.runtimes.base import Handle, Problem, Remain, ServiceState, Started, State
 from labctl.runtimes.gpus import borrowed, visible
 from labctl.runtimes.terminal import guarded, in_terminal
+from labctl.runtimes.workspace import Workspace
 from labctl.target import Target
 from labctl.testing.target import Answer, FakeTarget, answer
 
@@ -66,6 +67,9 @@ class FakeRuntime:
             hosts=dict.fromkeys(lab.spec.services, "127.0.0.1"),
             local_models={},
         )
+
+    def workspace(self, handle: Handle) -> Workspace | None:
+        return None
 
     def gpus(self) -> Inventory:
         self._answering()

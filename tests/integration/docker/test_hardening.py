@@ -18,6 +18,7 @@ import pytest
 from labctl.runtimes.docker import labels
 from labctl.sessions import end, reset
 from labctl.sessions import workspace as workspaces
+from labctl.sessions.host_folder import HostFolder
 from labctl.sessions.view import view
 from labctl.target import RefusedPath, Request
 from tests.integration.docker import attacked
@@ -484,9 +485,9 @@ def test_links_out_of_the_workspace_are_not_followed(lab: Attacked, tmp_path: Pa
             target.read(path)
     assert [each.path for each in target.find("**/secret.txt")] == []
     assert target.find("out/**/*") == target.find("twice/deep/*") == []
-    kept = reset.reset(lab.ctx, lab.session("bob"), []).copy
+    kept = Path(reset.reset(lab.ctx, lab.session("bob"), []).copy)
     assert (kept / "out").is_symlink()
-    workspaces.overlay(lab.folder / "labs" / attacked.LAB / "solution", place, frozenset())
+    workspaces.overlay(lab.folder / "labs" / attacked.LAB / "solution", HostFolder(place, ""), frozenset())
     assert (precious / "deep" / "secret.txt").read_text() == "secret"
     assert {path.stat().st_uid for path in place.iterdir()} == {place.stat().st_uid}
 

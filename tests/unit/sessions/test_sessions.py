@@ -200,12 +200,12 @@ def test_reset_keeps_a_dated_copy_and_puts_the_starter_back(ctx: Context, reques
     (place / "readme.txt").write_text("mine")
     (place / "deep").mkdir()
     (place / "deep" / "work.txt").write_text("a day's work")
-    done = reset(ctx, session, [])
-    assert done.copy.name == "small-lab.2026-01-02-030405"
-    assert (done.copy / "deep" / "work.txt").read_text() == "a day's work"
+    copy = Path(reset(ctx, session, []).copy)
+    assert copy.name == "small-lab.2026-01-02-030405"
+    assert (copy / "deep" / "work.txt").read_text() == "a day's work"
     assert (place / "readme.txt").read_text() == "start here\n"
     assert not (place / "deep").exists()
-    assert reset(ctx, session, []).copy != done.copy
+    assert reset(ctx, session, []).copy != str(copy)
 
 
 def test_reset_of_one_file_leaves_the_others(ctx: Context, request_up: UpRequest) -> None:
@@ -324,7 +324,7 @@ def test_read_only_folders_are_reset_and_purged(ctx: Context, request_up: UpRequ
     cache.mkdir()
     (cache / "file").write_text("x")
     cache.chmod(0o555)
-    copy = reset(ctx, session, []).copy
+    copy = Path(reset(ctx, session, []).copy)
     assert not cache.exists()
     (copy / "cache").chmod(0o755)
     cache.mkdir()

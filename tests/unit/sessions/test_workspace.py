@@ -14,6 +14,7 @@ import pytest
 from labctl import tree
 from labctl.errors import PreflightError, UsageError
 from labctl.sessions import workspace as workspaces
+from labctl.sessions.host_folder import HostFolder, owner
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SESSION = "lab--ada"
@@ -35,14 +36,14 @@ def lab(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(tmp_path: Path, lab: Path) -> Path:
     place = tmp_path / "work" / "lab"
-    assert workspaces.create(lab, place, SESSION)
+    assert HostFolder(place, SESSION).make(workspaces.starter(lab))
     return place
 
 
 def test_a_workspace_has_the_starters_files_with_their_modes(workspace: Path) -> None:
     assert stat.S_IMODE((workspace / "run.sh").stat().st_mode) == 0o755
     assert stat.S_IMODE((workspace / "src/deep/data.txt").stat().st_mode) == 0o640
-    assert workspaces.owner(workspace) == SESSION
+    assert owner(workspace) == SESSION
 
 
 @needs_root
@@ -50,10 +51,10 @@ def test_what_root_puts_into_a_workspace_belongs_to_its_owner(lab: Path, workspa
     for path in (workspace, *workspace.rglob("*")):
         os.chown(path, 4321, 8765)
     (workspace / "run.sh").unlink()
-    workspaces.restore(lab, workspace, ["run.sh"])
-    workspaces.overlay(lab / "workspace", workspace, frozenset())
-    copy = workspaces.keep_copy(workspace, NOW)
-    workspaces.restore(lab, workspace, [])
+    workspaces.restore(lab, HostFolder(workspace, SESSION), ["run.sh"])
+    workspaces.overlay(lab / "workspace", HostFolder(workspace, SESSION), frozenset())
+    copy = Path(HostFolder(workspace, SESSION).keep_copy(NOW))
+    workspaces.restore(lab, HostFolder(workspace, SESSION), [])
     every = [workspace, *workspace.rglob("*"), copy, *copy.rglob("*")]
     assert len(every) == 14
     assert {(path.lstat().st_uid, path.lstat().st_gid) for path in every} == {(4321, 8765)}
@@ -66,7 +67,7 @@ def test_what_root_adds_to_a_learners_own_folder_belongs_to_the_learner(lab: Pat
     (mine / "thesis.tex").write_text("years")
     for path in (mine, mine / "thesis.tex"):
         os.chown(path, 4321, 8765)
-    workspaces.create(lab, mine, SESSION)
+    HostFolder(mine, SESSION).make(workspaces.starter(lab))
     assert {path.stat().st_uid for path in mine.rglob("*")} == {4321}
 
 
@@ -83,7 +84,7 @@ def test_a_copy_keeps_links_modes_times_and_holes_and_leaves_out_what_has_no_con
     os.utime(workspace / "run.sh", (1_000_000, 1_000_000))
     with closing(socket.socket(socket.AF_UNIX)) as listening:
         listening.bind(str(workspace / "socket"))
-        copy = workspaces.keep_copy(workspace, NOW)
+        copy = Path(HostFolder(workspace, SESSION).keep_copy(NOW))
     assert (copy / "link").readlink() == Path("/etc/passwd")
     assert (copy / "dangling").readlink() == Path("nowhere")
     assert stat.S_IMODE((copy / "locked").stat().st_mode) == 0o500
@@ -96,26 +97,26 @@ def test_a_copy_keeps_links_modes_times_and_holes_and_leaves_out_what_has_no_con
 
 def test_a_copy_has_no_setuid_files(workspace: Path) -> None:
     (workspace / "run.sh").chmod(0o6755)
-    copy = workspaces.keep_copy(workspace, NOW)
+    copy = Path(HostFolder(workspace, SESSION).keep_copy(NOW))
     assert stat.S_IMODE((copy / "run.sh").stat().st_mode) == 0o755
 
 
 def test_a_pipe_in_the_place_of_the_mark_does_not_block(lab: Path, workspace: Path) -> None:
     (workspace / ".labctl").unlink()
     os.mkfifo(workspace / ".labctl")
-    assert workspaces.owner(workspace) is None
+    assert owner(workspace) is None
     with pytest.raises(UsageError, match="not made by labctl"):
-        workspaces.check_purge(workspace, SESSION)
-    assert workspaces.create(lab, workspace, SESSION)
-    assert workspaces.owner(workspace) == SESSION
+        HostFolder(workspace, SESSION).check_purge()
+    assert HostFolder(workspace, SESSION).make(workspaces.starter(lab))
+    assert owner(workspace) == SESSION
 
 
 def test_the_mark_is_not_written_through_a_link(lab: Path, workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (workspace / ".labctl").unlink()
     (workspace / ".labctl").symlink_to(tmp_path / "precious")
-    assert workspaces.owner(workspace) is None
-    workspaces.create(lab, workspace, SESSION)
+    assert owner(workspace) is None
+    HostFolder(workspace, SESSION).make(workspaces.starter(lab))
     assert (tmp_path / "precious").read_text() == "precious"
     assert not (workspace / ".labctl").is_symlink()
 
@@ -124,7 +125,7 @@ def test_a_folder_in_the_place_of_a_starter_file_is_replaced(lab: Path, workspac
     (workspace / "run.sh").unlink()
     (workspace / "run.sh" / "deep").mkdir(parents=True)
     (workspace / "run.sh" / "deep" / "file").write_text("x")
-    assert workspaces.restore(lab, workspace, ["run.sh"]) == ["run.sh"]
+    assert workspaces.restore(lab, HostFolder(workspace, SESSION), ["run.sh"]) == ["run.sh"]
     assert (workspace / "run.sh").read_text() == "the starter's run.sh\n"
 
 
@@ -132,17 +133,17 @@ def test_folders_that_nobody_may_enter_are_reset(lab: Path, workspace: Path) -> 
     (workspace / "shut" / "deep").mkdir(parents=True)
     (workspace / "shut" / "deep").chmod(0)
     (workspace / "shut").chmod(0)
-    workspaces.restore(lab, workspace, [])
+    workspaces.restore(lab, HostFolder(workspace, SESSION), [])
     assert not (workspace / "shut").exists()
 
 
 def test_folders_deeper_than_python_can_recurse_are_deleted_but_not_copied(workspace: Path) -> None:
     _nest(workspace, 1500)
     with pytest.raises(PreflightError, match="folders in each other"):
-        workspaces.keep_copy(workspace, NOW)
+        HostFolder(workspace, SESSION).keep_copy(NOW)
     assert list(workspace.parent.iterdir()) == [workspace]
     assert not tree.size(workspace, 5.0).whole
-    workspaces.purge(workspace, SESSION)
+    HostFolder(workspace, SESSION).purge()
     assert not workspace.exists()
 
 

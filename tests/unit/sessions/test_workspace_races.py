@@ -5,6 +5,7 @@ Run as root these tests show most, because root may write, and give away, anythi
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -12,13 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from labctl import tree
+from labctl import packing, tree
 from labctl.errors import PreflightError
 from labctl.sessions import workspace as workspaces
+from labctl.sessions.host_folder import HostFolder
 
 ROUNDS = 200
 WITHIN_S = 60.0
@@ -81,7 +83,7 @@ def victim(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(tmp_path: Path, lab: Path) -> Path:
     place = tmp_path / "work" / "lab"
-    workspaces.create(lab, place, SESSION)
+    HostFolder(place, SESSION).make(workspaces.starter(lab))
     if os.geteuid() == 0:
         os.chown(place, 4321, 4321)
     return place
@@ -126,14 +128,14 @@ def race(action: Callable[[], object]) -> int:
 @pytest.mark.parametrize("files", [[], ["data/readme.txt"], ["data/deep/er/starter.txt"]])
 def test_restore_stays_inside(lab: Path, workspace: Path, victim: Path, files: list[str]) -> None:
     before = state(victim)
-    assert race(lambda: workspaces.restore(lab, workspace, files)) > 0
+    assert race(lambda: workspaces.restore(lab, HostFolder(workspace, SESSION), files)) > 0
     assert state(victim) == before
 
 
 @pytest.mark.usefixtures("swapper")
 def test_overlay_stays_inside(lab: Path, workspace: Path, victim: Path) -> None:
     before = state(victim)
-    assert race(lambda: workspaces.overlay(lab / "workspace", workspace, frozenset())) > 0
+    assert race(lambda: workspaces.overlay(lab / "workspace", HostFolder(workspace, SESSION), frozenset())) > 0
     assert state(victim) == before
 
 
@@ -142,7 +144,7 @@ def test_a_copy_has_nothing_from_outside(workspace: Path, victim: Path) -> None:
     before = state(victim)
 
     def keep() -> None:
-        copy = workspaces.keep_copy(workspace, NOW)
+        copy = Path(HostFolder(workspace, SESSION).keep_copy(NOW))
         assert not any(b"precious" in file.read_bytes() for file in _files(copy))
         with tree.opened(copy.parent) as folder:
             tree.remove(folder, copy.name)
@@ -153,6 +155,37 @@ def test_a_copy_has_nothing_from_outside(workspace: Path, victim: Path) -> None:
 
 
 @pytest.mark.usefixtures("swapper")
+@pytest.mark.parametrize("name", ["", "data", "data/deep"])
+def test_what_is_packed_has_nothing_from_outside(workspace: Path, victim: Path, name: str) -> None:
+    before = state(victim)
+
+    def pack() -> None:
+        stream = io.BytesIO()
+        with suppress(packing.Refused):
+            HostFolder(workspace, SESSION).pack(PurePosixPath(name), stream)
+        assert b"precious" not in stream.getvalue()
+
+    assert race(pack) > 0
+    assert state(victim) == before
+
+
+@pytest.mark.usefixtures("swapper")
+@pytest.mark.parametrize("into", ["data", "data/deep/starter.txt", "data/deep/new.txt"])
+def test_what_is_unpacked_stays_inside(lab: Path, workspace: Path, victim: Path, into: str) -> None:
+    before, stream = state(victim), io.BytesIO()
+    with tree.opened(lab / "workspace") as root:
+        packing.pack(root, PurePosixPath("readme.txt"), stream)
+
+    def unpack() -> None:
+        stream.seek(0)
+        with suppress(packing.Refused):
+            HostFolder(workspace, SESSION).unpack(stream, into, "readme.txt", force=True)
+
+    assert race(unpack) > 0
+    assert state(victim) == before
+
+
+@pytest.mark.usefixtures("swapper")
 def test_purge_stays_inside(lab: Path, workspace: Path, victim: Path) -> None:
     before = state(victim)
 
@@ -160,7 +193,7 @@ def test_purge_stays_inside(lab: Path, workspace: Path, victim: Path) -> None:
         with tree.opened(workspace.parent) as folder:
             tree.remove(folder, workspace.name)
         with suppress(PreflightError):
-            workspaces.create(lab, workspace, SESSION)
+            HostFolder(workspace, SESSION).make(workspaces.starter(lab))
 
     assert race(again) > 0
     assert state(victim) == before

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
+    from labctl.runtimes.workspace import Workspace
     from labctl.settings import Settings
     from labctl.target import Target
 
@@ -52,6 +53,9 @@ class DockerRuntime:
         named = {name for profile in lab.spec.profiles.values() for name in profile.model_names}
         local = {name: f"{_MODELS}/{name}" for name in hub_models.on_host(named, self._settings.models)}
         return replace(declared_layout(lab), source=str(workspace), local_models=local)
+
+    def workspace(self, handle: Handle) -> Workspace | None:  # noqa: ARG002 - a folder of this host, always
+        return None
 
     def gpus(self) -> Inventory:
         from labctl.runtimes.docker.gpus import inventory

@@ -45,7 +45,7 @@ def pod_for(namespace: Namespace, part: Part, *, name: str = "", longest_s: floa
     with namespace.cluster.feed.followed():
         namespace.api.create(manifest)
         try:
-            _await_running(namespace, name)
+            await_running(namespace, name)
             yield Place(namespace=namespace.name, pod=name, container=part.role)
         finally:
             namespace.api.delete(kinds.path("Pod", namespace.name, name), grace_s=0)
@@ -97,7 +97,7 @@ def _files(namespace: Namespace, part: Part) -> folders.Folder:
     return found
 
 
-def _await_running(namespace: Namespace, name: str) -> None:
+def await_running(namespace: Namespace, name: str) -> None:
     feed, deadline = namespace.cluster.feed, time.monotonic() + _READY_S
     while True:
         version = feed.version

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
+    from labctl.runtimes.workspace import Workspace
     from labctl.settings import Settings
     from labctl.target import Target
 
@@ -54,6 +55,15 @@ class KubernetesRuntime:
         from labctl.runtimes.kubernetes.judge import LAB_FOLDER
 
         return replace(declared_layout(lab), source=str(workspace), folder=LAB_FOLDER)
+
+    def workspace(self, handle: Handle) -> Workspace | None:
+        known = kept.complete(handle, self._folder(handle["session"]))
+        is_here = known["storage"]["folder"] if "storage" in known else self._settings.workspace_volume == "host"
+        if is_here:
+            return None
+        from labctl.runtimes.kubernetes import claimed
+
+        return claimed.workspace(self._namespace(handle))
 
     def gpus(self) -> Inventory:
         from labctl.runtimes.kubernetes.gpus import inventory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FILES, COPIES = "files", "copies"
 """Folders of a claimed workspace: what the learner sees, and the dated copies beside it."""
+IMAGE, USER = "labctl.image", "labctl.user"
+"""Annotations of a claimed workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +26,16 @@ class Storage:
     storage_class: str | None = None
 
 
-def claims(plan: Plan, storage: Storage, namespace: str) -> Iterator[Manifest]:
-    """The claims of a session, and before it the volume of a workspace that is a folder."""
+def claims(plan: Plan, storage: Storage, namespace: str, keeper: Mapping[str, str]) -> Iterator[Manifest]:
+    """The claims of a session, and before it the volume of a workspace that is a folder. `keeper` is noted on the workspace's:
+    by whom, and in which image, it can be worked on also when nothing of the session runs.
+    """
     if storage.folder:
         yield _volume(plan, storage.folder, namespace)
         yield _claim(plan, WORKSPACE_CLAIM, {"storageClassName": "", "volumeName": volume_name(namespace)})
     else:
-        yield _claim(plan, WORKSPACE_CLAIM, _class(storage))
+        claim = _claim(plan, WORKSPACE_CLAIM, _class(storage))
+        yield {**claim, "metadata": {**claim["metadata"], "annotations": dict(keeper)}}
     if plan.models:
         yield _claim(plan, MODELS_CLAIM, _class(storage))
 

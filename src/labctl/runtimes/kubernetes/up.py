@@ -77,7 +77,7 @@ def changes(wanted: Wanted, namespace: Namespace) -> list[str]:
 
 
 def down(namespace: Namespace, progress: Progress) -> None:
-    """End everything that runs, and what only that needed. Claims stay, and the fences around them."""
+    """End everything that runs, and what only that needed. A claimed workspace stays, and the fences around it."""
     found = namespace.api.find("Namespace", None, namespace.name)
     if found is None or found["metadata"].get("deletionTimestamp"):
         return
@@ -98,7 +98,11 @@ def down(namespace: Namespace, progress: Progress) -> None:
         "Secret",
     ):  # by label: whoever ends sessions need not be able to read what is secret in them
         namespace.api.delete(kinds.path(kind, namespace.name), labelSelector=selector)
-    namespace.api.merge(kinds.path("Namespace", None, namespace.name), {"metadata": {"labels": {labels.ENDED: "true"}}})
+    where = kinds.path("Namespace", None, namespace.name)
+    if namespace.api.delete(kinds.path("PersistentVolume", None, volume_name(namespace.name))):
+        namespace.api.delete(where)  # the learner's files are in a folder of this host: nothing in it is missed
+    else:
+        namespace.api.merge(where, {"metadata": {"labels": {labels.ENDED: "true"}}})
 
 
 def end_services(namespace: Namespace, names: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labctl.gpus.inventory import HeldGpu, Inventory
     from labctl.labs.lab import Lab
     from labctl.plan import Layout, Plan
+    from labctl.runtimes.workspace import Workspace
     from labctl.settings import Settings
     from labctl.target import Target
 
@@ -74,6 +75,9 @@ class LocalRuntime:
             hosts=dict.fromkeys(lab.spec.services, LOOPBACK),
             local_models=hub_models.on_host(named, self._settings.models),
         )
+
+    def workspace(self, handle: Handle) -> Workspace | None:  # noqa: ARG002 - a folder of this host, always
+        return None
 
     def gpus(self) -> Inventory:
         from labctl.gpus.nvml import inventory
