@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from labctl.runtimes.kubernetes import fences
 from tests.unit.hosting.tree import Manifest, name, plain, pod, workloads
 
 EVERY = workloads(plain())
@@ -88,6 +89,17 @@ def test_pod_security_is_enforced_where_all_of_it_runs() -> None:
 def test_sessions_of_the_reaper_are_none_of_what_hosts_them() -> None:
     """The reaper looks for this label, and sessions are let in by it."""
     assert not [each for each in plain() if "app.kubernetes.io/managed-by" in labels(each)]
+
+
+def test_sessions_let_the_portal_s_namespace_in_and_reach_its_hub() -> None:
+    (namespace,) = [each for each in plain() if each["kind"] == "Namespace"]
+    (portal,) = [each for each in fences.policies(egress=False, portal=True) if each["metadata"]["name"] == "portal"]
+    (rule,) = portal["spec"]["egress"]
+    for selected in (portal["spec"]["ingress"][0]["from"][0], rule["to"][0]):
+        assert selected["namespaceSelector"]["matchLabels"].items() <= labels(namespace).items()
+    (hub,) = [each for each in EVERY if name(each) == "Deployment/hub"]
+    assert rule["to"][0]["podSelector"]["matchLabels"].items() <= hub["spec"]["template"]["metadata"]["labels"].items()
+    assert rule["ports"][0]["port"] in {port["containerPort"] for port in pod(hub)["containers"][0]["ports"]}
 
 
 def labels(manifest: Manifest) -> dict[str, Any]:

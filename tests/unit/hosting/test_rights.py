@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import celpy
@@ -42,9 +43,13 @@ def test_the_reaper_makes_nothing_and_reads_no_secret() -> None:
 def test_the_hub_may_give_what_judges_a_session_its_rights() -> None:
     """Kubernetes lets nobody make a Role with more rights than they have."""
     (role,) = [each for each in judge.account() if each["kind"] == "Role"]
+    held = {
+        (group, resource, verb)
+        for rule in ROLES["labctl-hub"]
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
     for rule in role["rules"]:
-        for resource in rule["resources"]:
-            assert set(rule["verbs"]) <= verbs("labctl-hub", resource), resource
+        assert set(product(rule["apiGroups"], rule["resources"], rule["verbs"])) <= held
     for kind in ("roles", "rolebindings", "serviceaccounts"):
         assert {"create", "patch"} <= verbs("labctl-hub", kind)
 

@@ -46,7 +46,8 @@ _RULES = (
     ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "create", "delete"]}),
     ({"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}),
     ({"apiGroups": [""], "resources": ["pods/log", "events"], "verbs": ["get", "list"]}),
-    ({"apiGroups": ["apps", "batch"], "resources": ["deployments", "jobs"], "verbs": ["get", "list"]}),
+    ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list"]}),
+    ({"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]}),
 )
 
 

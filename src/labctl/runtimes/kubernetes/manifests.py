@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.images.names import is_ours
+from labctl.runtimes.docker import notebook
 from labctl.runtimes.docker.compose import builder, planned_host
 from labctl.runtimes.docker.labels import DIGEST, SERVICE
 from labctl.runtimes.docker.parts import (
@@ -79,7 +80,7 @@ def declared(
     stands = [
         fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
         fences.limit_range(),
-        *fences.policies(egress=plan.egress),
+        *fences.policies(egress=plan.egress, portal=plan.notebook is not None),
         *storages.claims(plan, storage, name, _keeper(plan, host)),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
@@ -169,7 +170,8 @@ def _health(plan: Plan, part: Part) -> tuple[Mapping[str, Any] | None, Mapping[s
     if service:
         return service.healthcheck.model_dump() if service.healthcheck else None, dict(service.ports)
     if not part.command:  # the image's own: JupyterLab
-        return JUPYTER_CHECK, ports(plan, listens=True)[WORKSPACE]
+        check = notebook.healthcheck(plan.notebook, JUPYTER_CHECK) if plan.notebook else JUPYTER_CHECK
+        return check, ports(plan, listens=True)[WORKSPACE]
     return None, {}
 
 
