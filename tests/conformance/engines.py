@@ -343,7 +343,7 @@ ENGINES: dict[str, type[Engine]] = {
     "docker": DockerEngine,
     "kubernetes": KubernetesEngine,
 }
-MARKS = {"docker": [pytest.mark.docker], "kubernetes": [pytest.mark.kubernetes]}
+MARKS = {"docker": [pytest.mark.docker], "kubernetes": [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]}
 """By the names of engines."""
 
 
