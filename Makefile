@@ -28,6 +28,7 @@ check: venv  ## format, lint (Dockerfiles too), types, import contracts, docs fr
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint docker/*/Dockerfile
+	@bash scripts/check-manifests.sh
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/labctl lab validate
 

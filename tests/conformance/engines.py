@@ -274,7 +274,7 @@ class KubernetesEngine:
 
     def environ(self) -> dict[str, str]:
         config = "/nowhere/config" if self._is_broken else self._config
-        return {"LABCTL_WORKSPACE_VOLUME": "host", "KUBECONFIG": config}
+        return {"LABCTL_BASE_IMAGE": IMAGE, "LABCTL_WORKSPACE_VOLUME": "host", "KUBECONFIG": config}
 
     def runtime(self, settings: Settings) -> Runtime:
         return table.get(self.name, settings)
@@ -343,7 +343,7 @@ ENGINES: dict[str, type[Engine]] = {
     "docker": DockerEngine,
     "kubernetes": KubernetesEngine,
 }
-MARKS = {"docker": [pytest.mark.docker], "kubernetes": [pytest.mark.kubernetes]}
+MARKS = {"docker": [pytest.mark.docker], "kubernetes": [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]}
 """By the names of engines."""
 
 
@@ -356,3 +356,5 @@ on_every_engine = _only(*ENGINES)
 on_real_engines = _only(*(name for name, engine in ENGINES.items() if engine.real))
 on_engines_that_map_users = _only(*(name for name, engine in ENGINES.items() if engine.maps_users))
 on_engines_apart = _only(*(name for name, engine in ENGINES.items() if engine.apart))
+on_engines_that_end_sessions = _only("fake", "kubernetes")
+"""They know when a session ends, for what ends it without labctl."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from labctl.sessions.end import extend
 from labctl.sessions.reset import reset
-from labctl.store.records import SessionState
-from tests.conformance.engines import on_real_engines
+from labctl.store.records import SessionState, iso
+from tests.conformance.engines import on_engines_that_end_sessions, on_real_engines
 from tests.conformance.homes import Home, is_free, until
 from tests.conformance.labs import server, worker
 
@@ -56,6 +57,19 @@ def test_an_expired_session_is_ended_by_gc_and_its_workspace_stays(host: Home) -
     assert host.identity("web") == ""
     assert host.remains() == []
     assert (host.workspace() / "readme.txt").is_file()
+
+
+@on_engines_that_end_sessions
+def test_the_engine_knows_when_a_session_ends_also_after_it_was_extended(host: Home) -> None:
+    host.write({"web": server()})
+    host.up(ttl_s=3600.0)
+    for more_s in (0.0, 3600.0):
+        session = extend(host.ctx, host.session(), more_s) if more_s else host.session()
+        assert session.expires_at is not None
+        assert [each.expires_at for each in host.runtime.remains()] == [iso(session.expires_at)]
+    web = host.identity("web")
+    assert host.up().changed == ()
+    assert host.identity("web") == web
 
 
 def test_down_ends_everything_and_down_again_succeeds(host: Home) -> None:

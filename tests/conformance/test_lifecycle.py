@@ -10,8 +10,9 @@ from labctl.errors import UnhealthyError
 from labctl.names import secret
 from labctl.runtimes.base import State
 from labctl.store.records import SessionState
+from labctl.target import CannotLook
 from tests.conformance.engines import on_real_engines
-from tests.conformance.homes import Home
+from tests.conformance.homes import Home, until
 from tests.conformance.labs import server, worker
 
 DONE = "service_completed_successfully"
@@ -64,7 +65,15 @@ def test_a_second_up_that_must_ask_the_engine_changes_nothing_either(host: Home)
 def test_a_url_in_the_environment_of_another_service_reaches_it(host: Home) -> None:
     host.write({"front": server(environment={"BACK": "{{ url('back') }}/file/readme.txt"}), "back": server()})
     host.up()
-    assert host.send("front", "GET", "/fetch/BACK") == b"start here\n"
+    until(lambda: fetched(host) == b"start here\n")
+
+
+def fetched(host: Home) -> bytes:
+    """What `front` gets from `back`; nothing while a cluster has not told all its nodes yet where `back` is."""
+    try:
+        return host.send("front", "GET", "/fetch/BACK")
+    except CannotLook:
+        return b""
 
 
 @on_real_engines

@@ -22,7 +22,7 @@ from labctl.target import CannotLook, Target
 FOLDER = "LABCTL_CHECK"
 """Names, in the script's environment, the private folder through which the check and labctl.checks.fixtures speak."""
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "KUBECONFIG", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_PASSED_ON_PREFIXES = ("LABCTL_", "DOCKER_", "XDG_")
+_PASSED_ON_PREFIXES = ("LABCTL_", "DOCKER_", "KUBERNETES_SERVICE_", "XDG_")
 _FINISHED = (0, 1)
 MAX_SHOWN = 5
 

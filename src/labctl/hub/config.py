@@ -113,7 +113,7 @@ def _sessions(portal: Portal) -> str:
 c.JupyterHub.spawner_class = "labctl.hub.spawner.LabctlSpawner"
 c.JupyterHub.allow_named_servers = True
 c.LabctlSpawner.cohort = {str(portal.file)!r}
-c.LabctlSpawner.door = {str(portal.folder.door)!r}
+c.LabctlSpawner.door = {"" if portal.place else str(portal.folder.door)!r}
 c.Spawner.start_timeout = 1800  # the first of a class waits for images and environments
 c.Spawner.http_timeout = 60
 c.Spawner.default_url = "/lab"

@@ -39,7 +39,9 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
     """One server of one user. What takes time is done in threads, never on the Hub's loop."""
 
     cohort = Unicode(help="The cohort file.").tag(config=True)
-    door = Unicode(help="The folder with the socket on which the Hub listens for containers.").tag(config=True)
+    door = Unicode(
+        help="The folder with the socket on which the Hub listens for containers; empty where they have a network."
+    ).tag(config=True)
     session = ""
     """The id of the session; empty as long as there is none."""
     notice = ""
@@ -116,7 +118,9 @@ class LabctlSpawner(Spawner):  # type: ignore[misc]  # JupyterHub is untyped
         return desk(self.cohort)
 
     def _open_door(self) -> str:
-        """Where containers reach this Hub."""
+        """Where containers reach this Hub; empty where they reach its address."""
+        if not self.door:
+            return ""
         folder = Path(self.door)
         open_door(JupyterHub.instance().http_server, folder)
         return str(folder)

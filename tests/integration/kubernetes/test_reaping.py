@@ -22,7 +22,7 @@ from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.reaping import Reaped, reap
 from tests.conformance import labs
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]
 NOW = datetime.now(UTC)
 WAIT_S = 90
 PAST, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)

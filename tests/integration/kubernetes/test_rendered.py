@@ -21,7 +21,7 @@ from labctl.labs.lab import load
 from labctl.settings import Settings
 from tests.conformance import labs
 
-pytestmark = pytest.mark.kubernetes
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]
 NAMESPACE = f"{labs.LAB}--ada"
 VOLUME = f"labctl-test-{labs.LAB}"
 WAIT_S = 60

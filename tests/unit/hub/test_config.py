@@ -82,6 +82,7 @@ def test_apart_from_its_proxy_it_is_reached_by_addresses_and_ends_neither_proxy_
     config = carried_out(replace(portal, place=place, proxy="", ports={"hub": 8081, "board": 8082}))
     assert (config.JupyterHub.hub_ip, config.JupyterHub.hub_connect_ip) == ("", "10.1.2.3")
     assert config.Spawner.hub_connect_url == "http://hub.labs.svc:8081"
+    assert config.LabctlSpawner.door == ""
     assert config.ConfigurableHTTPProxy.should_start is False
     assert config.ConfigurableHTTPProxy.api_url == "http://proxy-api:8001"
     assert (config.JupyterHub.cleanup_proxy, config.JupyterHub.cleanup_servers) == (False, False)

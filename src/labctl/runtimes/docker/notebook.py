@@ -19,9 +19,9 @@ _MARK = "LABCTL_NOTEBOOK"
 
 
 def environment(notebook: Notebook, port: int) -> dict[str, str]:
-    """What the server is told: to listen on `port`, and to ask through the door."""
+    """What the server is told: to listen on `port`, and to ask through the door, where there is one."""
     told = {name: value for name, value in notebook.environment.items() if value}
-    asked = {name: _through_the_door(told[name]) for name in _ASKED if name in told}
+    asked = {name: _through_the_door(told[name]) for name in _ASKED if name in told and notebook.door}
     url = f"http://0.0.0.0:{port}{notebook.prefix}"  # a container's own network
     return {**told, **asked, "JUPYTERHUB_SERVICE_URL": url, _MARK: notebook.mark}
 

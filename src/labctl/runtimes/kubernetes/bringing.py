@@ -14,7 +14,7 @@ from labctl.errors import UnhealthyError
 from labctl.progress import Progress, Step
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Namespace
-from labctl.runtimes.kubernetes.seen import HOPELESS_WAITING, Seen, event_words, words_of_end, words_of_waiting
+from labctl.runtimes.kubernetes.seen import Seen, event_words, words_of_end, words_of_waiting
 from labctl.units import format_duration
 
 WITHOUT_CHECK_S, JOB_S, BUILD_S = 30.0, 600.0, 3600.0
@@ -140,8 +140,7 @@ def _trouble(namespace: Namespace, each: Bringing, pod: Seen | None) -> str:
         return f"does not stay up: {words_of_end(pod)}"
     if not pod.running:
         said = words_of_waiting(pod)
-        is_hopeless = pod.waits in HOPELESS_WAITING or _is_unknown_image(pod)
-        return f"does not start: {said}" if said and (is_hopeless or waited > _patience_s(pod)) else ""
+        return f"does not start: {said}" if said and (pod.is_hopeless or waited > _patience_s(pod)) else ""
     ran = time.monotonic() - each.running_since[1]
     if ran <= each.timeout_s:
         return ""
@@ -168,14 +167,6 @@ def _unmade(namespace: Namespace, each: Bringing, waited: float) -> str:
 def _of_replica_sets(namespace: Namespace, part: str) -> list[dict[str, Any]]:
     events = namespace.api.items("Event", namespace.name, fieldSelector="involvedObject.kind=ReplicaSet")
     return [event for event in events if event["involvedObject"]["name"].startswith(f"{part}-")]
-
-
-def _is_unknown_image(pod: Seen) -> bool:
-    """Whether the registry itself said no: one that cannot be reached may be soon."""
-    said = pod.waits_because.lower()
-    return pod.waits in ("ErrImagePull", "ImagePullBackOff") and any(
-        word in said for word in ("not found", "manifest unknown", "denied", "unauthorized", "no such host")
-    )
 
 
 def _sentence(namespace: Namespace, each: Bringing) -> str:

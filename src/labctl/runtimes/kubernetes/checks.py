@@ -31,16 +31,21 @@ def pod(
     longest_s: float,
 ) -> Manifest:
     """A pod that waits for the command, and that the cluster itself ends after `longest_s`."""
-    volumes = [_claim(WORKSPACE_CLAIM), files.volume(), *([_claim(MODELS_CLAIM)] if models else [])]
+    built = [_claim(MODELS_CLAIM)] if models else []
+    volumes = [_claim(WORKSPACE_CLAIM), files.volume(), *built, *storages.hub_volumes(storage)]
     mounts = [
         storages.workspace_mount(storage, workspace),
         {"name": files.name, "mountPath": "/lab", "readOnly": True},
         *([{"name": MODELS_CLAIM, "mountPath": _MODELS, "readOnly": True}] if models else []),
+        *storages.hub_mounts(storage),
     ]
-    waiting = replace(part, name=part.role, entrypoint=_WAITS[:1], command=_WAITS[1:], grace_s=0.0)
+    waiting = replace(part, name=part.role, entrypoint=_WAITS[:1], command=_WAITS[1:])
     made = template(Pod(part=waiting, volumes=volumes, mounts=mounts, once=True, seeded=False), marks)
     spec: dict[str, Any] = {**made["spec"], "activeDeadlineSeconds": max(1, round(longest_s))}
-    spec |= {"terminationGracePeriodSeconds": 0, "shareProcessNamespace": False}  # its first process outlives ALONE
+    spec |= {
+        "terminationGracePeriodSeconds": round(part.grace_s),
+        "shareProcessNamespace": False,
+    }  # its first process outlives ALONE
     own = {"name": name, "labels": {**made["metadata"]["labels"], labels.NAME: name}}
     return fences.marked({"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": spec}, namespace, marks)
 

@@ -6,21 +6,33 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from labctl.errors import EngineError, NotFoundError
 from labctl.runtimes.docker.labels import LAB
 from labctl.runtimes.docker.parts import Part, revived, shown
 from labctl.runtimes.kubernetes import checks, folders, kinds, labels
+from labctl.runtimes.kubernetes.api import ApiError
 from labctl.runtimes.kubernetes.namespace import Namespace
 from labctl.runtimes.kubernetes.pods import LAB_FILES
-from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_waiting
+from labctl.runtimes.kubernetes.seen import Seen, quota_words, words_of_end, words_of_waiting
 from labctl.runtimes.kubernetes.storage import Storage
 from labctl.runtimes.kubernetes.streams import Place
 
 CHECK_FILES = "check-files"
 """What of the lab only the pods of checks see."""
-ALONE = 'cd "$0" || exit 1; "$@"; code=$?; kill -9 -1 2>/dev/null; exit $code'
+ALONE = """\
+cd "$0" || exit 1
+"$@"; code=$?
+own=' 1 ' one=$$
+while [ "$one" -gt 1 ]; do own="$own$one "; read -r _ _ _ one _ < "/proc/$one/stat" || one=0; done
+for other in /proc/[0-9]*; do
+  other=${other#/proc/}
+  case $own in *" $other "*) ;; *) kill -9 "$other" 2>/dev/null ;; esac
+done
+exit $code
+"""
 """What the command has left behind ends with it: an open stream of it would keep us waiting."""
 _READY_S = 120.0
 _SPARE_S = 60.0
@@ -34,7 +46,7 @@ def part_of(namespace: Namespace) -> Part:
             f"{namespace.handle.get('lab', namespace.session)} names no image that a command could run in",
             "give workspace.image in the lab file, for example docker/workspace",
         )
-    return revived(kept)
+    return replace(revived(kept), grace_s=0.0)  # nobody waits for its end
 
 
 @contextmanager
@@ -43,18 +55,33 @@ def pod_for(namespace: Namespace, part: Part, *, name: str = "", longest_s: floa
     name = name or f"{part.role}-{uuid.uuid4().hex[:12]}"
     manifest = _of_template(namespace, name, longest_s) or check_pod(namespace, part, name, longest_s)
     with namespace.cluster.feed.followed():
-        namespace.api.create(manifest)
+        _create(namespace, manifest)
         try:
-            _await_running(namespace, name)
+            await_running(namespace, name)
             yield Place(namespace=namespace.name, pod=name, container=part.role)
         finally:
-            namespace.api.delete(kinds.path("Pod", namespace.name, name), grace_s=0)
+            namespace.api.delete(kinds.path("Pod", namespace.name, name))
 
 
 def in_workspace(part: Part, command: Sequence[str], env: Mapping[str, str]) -> list[str]:
     """`command` in the workspace with `env` besides, as shells end: 127 for what is not there, 126 for what cannot run."""
     more = [f"{key}={value}" for key, value in env.items()]
     return ["env", *more, "sh", "-c", ALONE, part.working_dir or "/", *command]
+
+
+def _create(namespace: Namespace, manifest: kinds.Manifest) -> None:
+    """Make the pod as soon as the session's quota has room: other commands of checks may be using it."""
+    deadline = time.monotonic() + _READY_S
+    while True:
+        version = namespace.cluster.feed.version
+        try:
+            namespace.api.create(manifest)
+        except ApiError as error:
+            if not quota_words(error.what) or time.monotonic() > deadline:
+                raise
+            namespace.cluster.feed.wait(version, 1.0)
+        else:
+            return
 
 
 def _of_template(namespace: Namespace, name: str, longest_s: float) -> kinds.Manifest | None:
@@ -97,7 +124,7 @@ def _files(namespace: Namespace, part: Part) -> folders.Folder:
     return found
 
 
-def _await_running(namespace: Namespace, name: str) -> None:
+def await_running(namespace: Namespace, name: str) -> None:
     feed, deadline = namespace.cluster.feed, time.monotonic() + _READY_S
     while True:
         version = feed.version

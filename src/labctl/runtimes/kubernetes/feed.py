@@ -21,13 +21,14 @@ _EXPIRED = 410
 
 
 class Feed:
-    """The pods that bear the label of `home`, by namespace, as the cluster's watch tells of them.
+    """The pods that bear the label of `home`, by namespace, as the cluster's watch tells of them; with `namespace` those in it only.
 
     It runs in a thread of its own for as long as somebody follows. A watch that has expired begins anew with a list.
     """
 
-    def __init__(self, api: Api, home: str) -> None:
+    def __init__(self, api: Api, home: str, namespace: str | None = None) -> None:
         self._api = api
+        self._where = kinds.path("Pod", namespace)
         self._selector = f"{HOME}={home}"
         self._changed = threading.Condition()
         self._pods: dict[str, tuple[str, Seen]] = {}
@@ -101,7 +102,7 @@ class Feed:
 
     def _list(self) -> str:
         """Where the watch begins."""
-        answer = self._api.get(kinds.path("Pod"), labelSelector=self._selector)
+        answer = self._api.get(self._where, labelSelector=self._selector)
         pods = {pod["metadata"]["uid"]: (pod["metadata"]["namespace"], seen(pod)) for pod in answer["items"] or []}
         with self._changed:
             self._pods, self._is_listed = pods, True
@@ -111,7 +112,7 @@ class Feed:
     def _watch(self, mark: str) -> str:
         """Where the next one goes on."""
         query = {"watch": "true", "resourceVersion": mark, "timeoutSeconds": _WATCH_S, "allowWatchBookmarks": "true"}
-        for line in self._api.lines(kinds.path("Pod"), labelSelector=self._selector, **query):
+        for line in self._api.lines(self._where, labelSelector=self._selector, **query):
             event = json.loads(line)
             what = event["object"]
             if event["type"] == "ERROR":

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 """Where the cluster, its nodes and the metadata service of a cloud (169.254.169.254) are: a way out leads past them."""
 GPU = "nvidia.com/gpu"
+PORTAL = "labctl.portal"
+"""The label of the namespace in which a portal runs: k8s/base sets it."""
 SPARE_PODS = 4
 """For checks, and for a pod that is ending while its successor starts."""
 JUDGE_MEMORY_MIB, JUDGE_CPUS = 512, 2.0
@@ -49,8 +51,10 @@ def limit_range() -> Manifest:
     return _named("v1", "LimitRange", "containers", {"limits": [defaults]})
 
 
-def policies(*, egress: bool) -> list[Manifest]:
-    """Nothing in or out but among the session's pods and to the cluster's DNS; with `egress` also the public internet."""
+def policies(*, egress: bool, portal: bool = False) -> list[Manifest]:
+    """Nothing in or out but among the session's pods and to the cluster's DNS; with `egress` also the public internet, with
+    `portal` what a Hub in the cluster and JupyterLab have to say to each other.
+    """
     found = [
         _policy("default-deny", policyTypes=["Ingress", "Egress"]),
         _policy(
@@ -61,6 +65,8 @@ def policies(*, egress: bool) -> list[Manifest]:
         ),
         _policy("dns", policyTypes=["Egress"], egress=[_dns()]),
     ]
+    if portal:
+        found.append(_to_the_portal())
     if egress:
         public = {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE)}}
         found.append(_policy("internet", policyTypes=["Egress"], egress=[{"to": [public]}]))
@@ -97,6 +103,18 @@ def quantity(cpus: float) -> str:
 
 def _policy(name: str, **spec: Any) -> Manifest:
     return _named("networking.k8s.io/v1", "NetworkPolicy", name, {"podSelector": {}, **spec})
+
+
+def _to_the_portal() -> Manifest:
+    """Its proxy and its checks come in; JupyterLab asks the Hub who somebody is. Its namespace bears PORTAL."""
+    namespace = {"namespaceSelector": {"matchLabels": {PORTAL: "true"}}}
+    hub = {**namespace, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "hub"}}}
+    return _policy(
+        "portal",
+        policyTypes=["Ingress", "Egress"],
+        ingress=[{"from": [namespace]}],
+        egress=[{"to": [hub], "ports": [{"protocol": "TCP", "port": 8081}]}],
+    )
 
 
 def _dns() -> dict[str, Any]:

@@ -25,7 +25,7 @@ def run(namespace: Namespace, command: Sequence[str], gpus: Sequence[HeldGpu]) -
     end_left(namespace)
     check = commands.part_of(namespace)
     own = kept.own_environment(namespace.folder)
-    part = replace(job(check, "job", ["true"], own, borrowed(gpus), cdi=False), name="job")
+    part = replace(job(check, "job", ["true"], own, borrowed(gpus), cdi=False), name="job", grace_s=1.0)
     with jobs.begin(namespace.folder) as (name, lock):
         end = kubectl.delete_pod(namespace.name, name)
         with commands.pod_for(namespace, part, name=name, longest_s=_LONGEST_S) as place:

@@ -46,7 +46,8 @@ _RULES = (
     ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "create", "delete"]}),
     ({"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}),
     ({"apiGroups": [""], "resources": ["pods/log", "events"], "verbs": ["get", "list"]}),
-    ({"apiGroups": ["apps", "batch"], "resources": ["deployments", "jobs"], "verbs": ["get", "list"]}),
+    ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list"]}),
+    ({"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get", "list"]}),
 )
 
 
@@ -101,9 +102,11 @@ def _pod(namespace: Namespace, name: str, lab: folders.Folder, image: str) -> di
     models = [{"name": MODELS_CLAIM, "mountPath": "/models", "readOnly": True}] if namespace.handle["models"] else []
     task = {"name": "task", "configMap": {"name": f"{name}-task"}}
     volumes = [_claim(WORKSPACE_CLAIM), *([_claim(MODELS_CLAIM)] if models else []), lab.volume(), task]
+    volumes += storages.hub_volumes(storage)
     mounts = [
         {**storages.workspace_mount(storage, WORKSPACE), "readOnly": True},
         *models,
+        *storages.hub_mounts(storage),
         {"name": lab.name, "mountPath": LAB_FOLDER, "readOnly": True},
         {"name": "task", "mountPath": TASK, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - its own, in memory
@@ -185,7 +188,8 @@ def _await_begun(namespace: Namespace, name: str, followed: set[str]) -> Seen:
         new = next((each for each in pods if each.name not in followed), None)
         if new is not None and (new.running or new.is_over):
             return new
-        if time.monotonic() > (deadline if new or followed else deadline - _READY_S + _MADE_S):
+        is_late = time.monotonic() > (deadline if new or followed else deadline - _READY_S + _MADE_S)
+        if is_late or (new is not None and new.is_hopeless):
             raise _not_begun(namespace, name, new)
         feed.wait(version, 1.0)
 

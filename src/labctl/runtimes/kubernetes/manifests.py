@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.images.names import is_ours
+from labctl.runtimes.docker import notebook
 from labctl.runtimes.docker.compose import builder, planned_host
 from labctl.runtimes.docker.labels import DIGEST, SERVICE
-from labctl.runtimes.docker.parts import JUPYTER_CHECK, MAX_RETRIES, WORKSPACE, Host, Part, parts, ports, shown
+from labctl.runtimes.docker.parts import (
+    JUPYTER_CHECK,
+    MAX_RETRIES,
+    WORKSPACE,
+    Host,
+    Part,
+    image_of_workspace,
+    parts,
+    ports,
+    shown,
+)
 from labctl.runtimes.kubernetes import fences, folders, labels
 from labctl.runtimes.kubernetes import storage as storages
 from labctl.runtimes.kubernetes.kinds import Manifest
@@ -65,12 +76,12 @@ def declared(
     builders = [builder(plan, model, host) for model in plan.models]
     recipes = [_recipe(model) for model in plan.models]
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
-    claims = len(storages.names(plan))
+    claims = len(storages.names(plan, storage))
     stands = [
         fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
         fences.limit_range(),
-        *fences.policies(egress=plan.egress),
-        *storages.claims(plan, storage, name),
+        *fences.policies(egress=plan.egress, portal=plan.notebook is not None),
+        *storages.claims(plan, storage, name, _keeper(plan, host)),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
     ]
@@ -86,6 +97,10 @@ def declared(
             for part in every
         },
     )
+
+
+def _keeper(plan: Plan, host: Host) -> dict[str, str]:
+    return {storages.IMAGE: host.image(image_of_workspace(plan)), storages.USER: host.user}
 
 
 def session_parts(plan: Plan, host: Host) -> list[Part]:
@@ -133,7 +148,12 @@ def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share
         ports=numbers,
         awaits=_awaits(plan, service),
         models=[model.path for model in plan.models],
-        volumes=[_claim(WORKSPACE_CLAIM), files.volume(), *([_claim(MODELS_CLAIM)] if plan.models else [])],
+        volumes=[
+            _claim(WORKSPACE_CLAIM),
+            files.volume(),
+            *([_claim(MODELS_CLAIM)] if plan.models else []),
+            *storages.hub_volumes(storage),
+        ],
         mounts=_mounts(plan, storage),
         workspace=plan.workspace.path,
         once=once,
@@ -150,7 +170,8 @@ def _health(plan: Plan, part: Part) -> tuple[Mapping[str, Any] | None, Mapping[s
     if service:
         return service.healthcheck.model_dump() if service.healthcheck else None, dict(service.ports)
     if not part.command:  # the image's own: JupyterLab
-        return JUPYTER_CHECK, ports(plan, listens=True)[WORKSPACE]
+        check = notebook.healthcheck(plan.notebook, JUPYTER_CHECK) if plan.notebook else JUPYTER_CHECK
+        return check, ports(plan, listens=True)[WORKSPACE]
     return None, {}
 
 
@@ -167,6 +188,7 @@ def _mounts(plan: Plan, storage: Storage) -> list[dict[str, Any]]:
         storages.workspace_mount(storage, plan.workspace.path),
         {"name": LAB_FILES, "mountPath": "/lab", "readOnly": True},
         *models,
+        *storages.hub_mounts(storage),
     ]
 
 

@@ -25,12 +25,12 @@ _SPARE_S = 45.0
 
 
 class Cluster:
-    """The API, and the watch that everybody in this process shares."""
+    """The API, and the watch that everybody in this process shares. `namespace`: the only one that this account may look at."""
 
-    def __init__(self, home: Path, kubeconfig: str | None) -> None:
+    def __init__(self, home: Path, kubeconfig: str | None, namespace: str | None = None) -> None:
         home_of = home_id(home)
         self.api = Api(kubeconfig)
-        self.feed = Feed(self.api, home_of)
+        self.feed = Feed(self.api, home_of, namespace)
 
 
 class Namespace:

@@ -26,7 +26,7 @@ def problems(plan: Plan, api: Api, settings: Settings) -> Iterator[Problem]:
     for name in () if plan.egress else plan.absent_models:
         yield Problem(
             what=f"the model {name} is taken from a hub, which this lab's network does not reach",
-            hint="put it into the image, allow it with `egress: true` in the lab file, or use --profile cpu",
+            hint="set LABCTL_MODELS to the folder on the nodes that has it, allow the way out with `egress: true` in the lab file, or use --profile cpu",
         )
 
 

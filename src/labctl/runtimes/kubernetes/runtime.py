@@ -53,11 +53,20 @@ class KubernetesRuntime:
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
         from labctl.plan import declared_layout
         from labctl.runtimes.kubernetes.judge import LAB_FOLDER
+        from labctl.runtimes.kubernetes.storage import HUB
 
-        return replace(declared_layout(lab), source=str(workspace), folder=LAB_FOLDER)
+        named = {name for profile in lab.spec.profiles.values() for name in profile.model_names}
+        at_hand = {name: f"{HUB}/{name}" for name in named if "/" in name} if self._settings.models else {}
+        return replace(declared_layout(lab), source=str(workspace), folder=LAB_FOLDER, local_models=at_hand)
 
-    def workspace(self, handle: Handle) -> Workspace | None:  # noqa: ARG002 - a folder of this host, always
-        return None
+    def workspace(self, handle: Handle) -> Workspace | None:
+        known = kept.complete(handle, self._folder(handle["session"]))
+        is_here = known["storage"]["folder"] if "storage" in known else self._settings.workspace_volume == "host"
+        if is_here:
+            return None
+        from labctl.runtimes.kubernetes import claimed
+
+        return claimed.workspace(self._namespace(handle))
 
     def gpus(self) -> Inventory:
         from labctl.runtimes.kubernetes.gpus import inventory

@@ -13,7 +13,8 @@ from labctl.runtimes.docker.labels import DIGEST, ROLE, SERVICE
 _SHOWN_CHARS = 300
 _BAD_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _BAD_CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-HOPELESS_WAITING = ("InvalidImageName", "ErrImageNeverPull", *_BAD_CONFIG)
+_HOPELESS = ("InvalidImageName", "ErrImageNeverPull", *_BAD_CONFIG)
+_REFUSALS = ("not found", "manifest unknown", "denied", "unauthorized", "no such host")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +49,21 @@ class Seen:
     container: str = ""
     """What tells this start of the main container from others."""
     node: str = ""
+    image: str = ""
 
     @property
     def has_ended(self) -> bool:
         """Whether it was ended and none of its processes is left: the cluster only tidies up after it."""
         return self.is_ending and not self.running and (self.is_over or self.exit_code is not None)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether what it waits for will not come: the registry itself said no, its container cannot be made. A registry that
+        cannot be reached may be soon.
+        """
+        said = self.waits_because.lower()
+        is_refused = self.waits in _BAD_IMAGE and any(word in said for word in _REFUSALS)
+        return is_refused or self.waits in _HOPELESS
 
     @property
     def is_over(self) -> bool:
@@ -91,6 +102,7 @@ def seen(pod: Mapping[str, Any]) -> Seen:
         is_ending="deletionTimestamp" in metadata,
         container=main.get("containerID") or "",
         node=spec.get("nodeName") or "",
+        image=next((each.get("image", "") for each in spec.get("containers") or []), ""),
     )
 
 
@@ -124,7 +136,7 @@ def words_of_waiting(pod: Seen) -> str:
     if pod.unschedulable:
         return f"no node takes its pod: {unschedulable(pod.unschedulable)}"
     if pod.waits in _BAD_IMAGE:
-        return f"its image cannot be had: {_short(pod.waits_because or pod.waits)}"
+        return f"its image {pod.image} cannot be had: {_core(pod.waits_because or pod.waits)}"
     if pod.waits in _BAD_CONFIG:
         return f"its container cannot be made: {_short(pod.waits_because)}"
     if pod.waits == "CrashLoopBackOff":
@@ -216,6 +228,15 @@ def _unschedulable(status: Mapping[str, Any]) -> str:
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return next((each for each in status.get("conditions") or [] if each["type"] == kind), {})
+
+
+def _core(text: str) -> str:
+    """The innermost of what programs have wrapped into each other.
+
+    >>> _core("rpc error: code = Unknown desc = failed to pull: lookup registry: no such host")
+    'lookup registry: no such host'
+    """
+    return " ".join(": ".join(text.rsplit(": ", 2)[-2:]).split())[-_SHOWN_CHARS:]
 
 
 def _short(text: str) -> str:

@@ -9,7 +9,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from io import BytesIO
+from typing import IO, Any, Protocol
 
 from labctl.errors import EngineError
 from labctl.runtimes.kubernetes import kinds
@@ -19,6 +20,8 @@ from labctl.target import CommandResult
 _STDIN, _STDOUT, _STDERR, _ERROR = 0, 1, 2, 3
 _PIECE = 64 * 1024
 _LOOK_S = 0.2
+_LONGEST_S = 3600.0
+_MAX_STDERR = 1_000_000
 _FED = 'head -c "$0" | { "$@"; code=$?; cat >/dev/null; exit $code; }'
 """Older clusters cannot say that input has ended, so it is counted; what the command leaves of it must be read all the same."""
 
@@ -41,8 +44,28 @@ def run(
     timeout_s: float,
     max_output_bytes: int,
 ) -> CommandResult:
-    """Run `command` in the container; None of it is ended here when it `timed_out`. Raises EngineError."""
-    return _Exchange(api, place, command, stdin, timeout_s, max_output_bytes).result()
+    """Run `command` in the container. One that `timed_out` is not ended here. Raises EngineError."""
+    started = time.monotonic()
+    stdout, stderr = _Kept(max_output_bytes), _Kept(max_output_bytes)
+    exchange = _Exchange(api, place, command, BytesIO(stdin), len(stdin), stdout, stderr, started + timeout_s)
+    code = exchange.exit_code()
+    return CommandResult(
+        exit_code=137 if code is None else code,
+        stdout=stdout.text,
+        stderr=stderr.text,
+        duration_s=time.monotonic() - started,
+        timed_out=code is None,
+        truncated=stdout.is_cut or stderr.is_cut,
+    )
+
+
+def pipe(
+    api: Api, place: Place, command: Sequence[str], stdin: IO[bytes], size: int, stdout: IO[bytes]
+) -> tuple[int, str]:
+    """Run `command` with `size` bytes of `stdin`, its output written to `stdout`; exit code and standard error. Raises EngineError."""
+    stderr = _Kept(_MAX_STDERR)
+    code = _Exchange(api, place, command, stdin, size, stdout, stderr, time.monotonic() + _LONGEST_S).exit_code()
+    return (137 if code is None else code), stderr.text
 
 
 def connect(api: Api, namespace: str, pod: str, port: int) -> socket.socket:
@@ -102,54 +125,77 @@ class _Tunnel:
                 self._websocket.shutdown()
 
 
+class _Kept:
+    """Output up to a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._data = bytearray()
+        self._limit = limit
+        self.is_cut = False
+
+    @property
+    def text(self) -> str:
+        return self._data.decode(errors="replace")
+
+    def write(self, data: bytes) -> None:
+        room = max(0, self._limit - len(self._data))
+        self.is_cut |= len(data) > room
+        self._data += data[:room]
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> Any: ...
+
+
 class _Exchange:
-    """One command: input goes out as the other side takes it, output is kept up to the limit."""
+    """One command: input goes out as the other side takes it, output is passed on as it comes."""
 
     def __init__(
-        self, api: Api, place: Place, command: Sequence[str], stdin: bytes, timeout_s: float, limit: int
+        self,
+        api: Api,
+        place: Place,
+        command: Sequence[str],
+        source: IO[bytes],
+        size: int,
+        stdout: _Sink,
+        stderr: _Sink,
+        deadline: float,
     ) -> None:
-        self._started = time.monotonic()
-        self._deadline = self._started + timeout_s
-        self._stdin, self._limit = stdin, limit
-        self._output = {_STDOUT: bytearray(), _STDERR: bytearray(), _ERROR: bytearray()}
-        self._truncated = False
-        words = ["sh", "-c", _FED, str(len(stdin)), *command] if stdin else list(command)
-        self._client = _open(api, place, words, has_input=bool(stdin))
+        self._source, self._left = source, size
+        self._deadline = deadline
+        self._said = _Kept(_MAX_STDERR)
+        self._sinks = {_STDOUT: stdout, _STDERR: stderr, _ERROR: self._said}
+        words = ["sh", "-c", _FED, str(size), *command] if size else list(command)
+        self._client = _open(api, place, words, has_input=size > 0)
 
-    def result(self) -> CommandResult:
+    def exit_code(self) -> int | None:
+        """The exit code; None when it went on until the deadline."""
         try:
             with stream_errors():
                 self._feed()
                 while self._client.is_open() and time.monotonic() < self._deadline:
                     self._take(_LOOK_S)
                 self._take(0)
-                timed_out = self._client.is_open()
+                if self._client.is_open():
+                    return None
         finally:
             self._client.sock.shutdown()
-        code = 137 if timed_out else _exit_code(bytes(self._output[_ERROR]))
-        return CommandResult(
-            exit_code=code,
-            stdout=self._output[_STDOUT].decode(errors="replace"),
-            stderr=self._output[_STDERR].decode(errors="replace"),
-            duration_s=time.monotonic() - self._started,
-            timed_out=timed_out,
-            truncated=self._truncated,
-        )
+        return _exit_code(self._said.text)
 
     def _feed(self) -> None:
-        for start in range(0, len(self._stdin), _PIECE):
-            if not self._client.is_open() or time.monotonic() > self._deadline:
+        while self._left > 0 and self._client.is_open() and time.monotonic() < self._deadline:
+            piece = self._source.read(min(_PIECE, self._left))
+            if not piece:
                 return
-            self._client.write_stdin(self._stdin[start : start + _PIECE])
+            self._client.write_stdin(piece)
+            self._left -= len(piece)
             self._take(0)
 
     def _take(self, wait_s: float) -> None:
         self._client.update(timeout=min(wait_s, max(0.0, self._deadline - time.monotonic())))
-        for channel, kept in self._output.items():
-            data = self._client.read_channel(channel) if self._client.peek_channel(channel) else b""
-            room = len(data) if channel == _ERROR else max(0, self._limit - len(kept))
-            self._truncated |= len(data) > room
-            kept += data[:room]
+        for channel, sink in self._sinks.items():
+            if self._client.peek_channel(channel):
+                sink.write(self._client.read_channel(channel))
 
 
 def _open(api: Api, place: Place, command: Sequence[str], *, has_input: bool) -> Any:
@@ -169,7 +215,7 @@ def _open(api: Api, place: Place, command: Sequence[str], *, has_input: bool) ->
         return WSClient(api.configuration, url, api.authorization(), capture_all=False, binary=True)
 
 
-def _exit_code(said: bytes) -> int:
+def _exit_code(said: str) -> int:
     """What the API says of the end of a command. Raises ApiError when it did not run at all."""
     try:
         status = json.loads(said)

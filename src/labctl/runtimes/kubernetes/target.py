@@ -37,7 +37,8 @@ def connect(**handle: Any) -> KubernetesTarget:
     """The target of the session that `handle` describes; what `TargetSpec.factory` names."""
     from labctl.settings import load
 
-    return KubernetesTarget(handle, Cluster(Path(handle["home"]), load().kubeconfig))
+    only = handle["namespace"] if "check_pod" in handle else None  # in the judge, whose account sees no other
+    return KubernetesTarget(handle, Cluster(Path(handle["home"]), load().kubeconfig, only))
 
 
 class KubernetesTarget:

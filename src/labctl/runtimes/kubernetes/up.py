@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,19 @@ from labctl.runtimes.docker import users
 from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, Host
 from labctl.runtimes.kubernetes import fences, forwards, kinds, labels, manifests
+from labctl.runtimes.kubernetes.api import Api, ApiError
 from labctl.runtimes.kubernetes.bringing import BUILD_S, JOB_S, WITHOUT_CHECK_S, Bringing, bring_up
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.manifests import Declared
 from labctl.runtimes.kubernetes.namespace import Namespace
 from labctl.runtimes.kubernetes.state import states
-from labctl.runtimes.kubernetes.storage import Storage, volume_name
+from labctl.runtimes.kubernetes.storage import HUB_CLAIM, Storage, volume_name
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
 
 _AT_ONCE = 8
+_NO_RESIZE = (403, 422)
 _TERMINATING_S, _NOTED_S, _POLL_S = 60.0, 3.0, 0.02
 _WELL = (State.RUNNING, State.EXITED, State.STARTING)
 _BEFORE_ALL = ("ResourceQuota", "LimitRange", "PersistentVolume")
@@ -77,7 +80,7 @@ def changes(wanted: Wanted, namespace: Namespace) -> list[str]:
 
 
 def down(namespace: Namespace, progress: Progress) -> None:
-    """End everything that runs, and what only that needed. Claims stay, and the fences around them."""
+    """End everything that runs, and what only that needed. A claimed workspace stays, and the fences around it."""
     found = namespace.api.find("Namespace", None, namespace.name)
     if found is None or found["metadata"].get("deletionTimestamp"):
         return
@@ -86,14 +89,24 @@ def down(namespace: Namespace, progress: Progress) -> None:
         progress(Step(name=name, state="started", detail="stopping"))
     namespace.end(list(namespace.workloads))
     namespace.end_pods(namespace.pods)
-    everything = [
-        kinds.path(kind, namespace.name, each["metadata"]["name"])
-        for kind in ("Service", "ConfigMap", "Secret")
-        for each in namespace.api.items(kind, namespace.name, labelSelector=_selector(namespace))
-    ]
+    selector = _selector(namespace)
+    services = namespace.api.items(
+        "Service", namespace.name, labelSelector=selector
+    )  # old servers delete none by label
+    each_service = [kinds.path("Service", namespace.name, each["metadata"]["name"]) for each in services]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(namespace.api.delete, everything))
-    namespace.api.merge(kinds.path("Namespace", None, namespace.name), {"metadata": {"labels": {labels.ENDED: "true"}}})
+        list(pool.map(namespace.api.delete, each_service))
+    for kind in (
+        "ConfigMap",
+        "Secret",
+    ):  # by label: whoever ends sessions need not be able to read what is secret in them
+        namespace.api.delete(kinds.path(kind, namespace.name), labelSelector=selector)
+    where = kinds.path("Namespace", None, namespace.name)
+    namespace.api.delete(kinds.path("PersistentVolume", None, volume_name(namespace.name, HUB_CLAIM)))
+    if namespace.api.delete(kinds.path("PersistentVolume", None, volume_name(namespace.name))):
+        namespace.api.delete(where)  # the learner's files are in a folder of this host: nothing in it is missed
+    else:
+        namespace.api.merge(where, {"metadata": {"labels": {labels.ENDED: "true"}}})
 
 
 def end_services(namespace: Namespace, names: Sequence[str]) -> None:
@@ -156,7 +169,21 @@ def _stand(wanted: Wanted, namespace: Namespace) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(namespace.api.apply, first))
         _await_volume(wanted, namespace)
-        list(pool.map(namespace.api.apply, [each for each in every if each not in first]))
+        list(pool.map(partial(_apply, namespace.api), [each for each in every if each not in first]))
+
+
+def _apply(api: Api, manifest: Manifest) -> None:
+    """A claim that cannot have another size keeps the one that it has: the learner's files are in it."""
+    try:
+        api.apply(manifest)
+    except ApiError as error:
+        if manifest["kind"] != "PersistentVolumeClaim" or error.status not in _NO_RESIZE:
+            raise
+        there = api.find("PersistentVolumeClaim", manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        if there is None:
+            raise
+        kept = {**manifest["spec"], "resources": {"requests": dict(there["spec"]["resources"]["requests"])}}
+        api.apply({**manifest, "spec": kept})
 
 
 def _await_volume(wanted: Wanted, namespace: Namespace) -> None:

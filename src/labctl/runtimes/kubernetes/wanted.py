@@ -31,9 +31,9 @@ def wanted(plan: Plan, settings: Settings, folder: SessionFolder, expires_at: st
 
 def storage_of(plan: Plan, settings: Settings) -> Storage:
     """Where the session's workspace is."""
-    if settings.workspace_volume == "host":
-        return Storage(folder=plan.workspace.source, storage_class=settings.storage_class)
-    return Storage(storage_class=settings.storage_class)
+    folder = plan.workspace.source if settings.workspace_volume == "host" else None
+    hub = str(settings.models) if settings.models and plan.hub_models else None
+    return Storage(folder=folder, storage_class=settings.storage_class, hub=hub)
 
 
 def _host(plan: Plan, settings: Settings, storage: Storage) -> Host:

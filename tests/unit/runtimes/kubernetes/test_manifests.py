@@ -20,7 +20,9 @@ from labctl.cli.render import kubernetes_yaml, to_yaml
 from labctl.errors import LabFileError, PreflightError
 from labctl.labs.catalog import summaries
 from labctl.labs.lab import load
-from labctl.runtimes.kubernetes import folders
+from labctl.notebook import notebook
+from labctl.plan import declared_layout, plan
+from labctl.runtimes.kubernetes import folders, manifests
 from labctl.runtimes.kubernetes.labels import namespace
 from labctl.settings import Settings
 from tests.conftest import LAB
@@ -263,3 +265,16 @@ def _memory_mib(spec: Mapping[str, Any]) -> int:
     """What a quota counts of a pod: its container, or an init container that takes more."""
     every = [*spec["containers"], *spec.get("initContainers", [])]
     return max(int(each["resources"]["limits"]["memory"].removesuffix("Mi")) for each in every)
+
+
+def test_behind_a_portal_jupyterlab_is_asked_under_its_prefix_and_let_through_to_the_hub(chosen: Settings) -> None:
+    prefix = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/lab/", "JUPYTERHUB_API_URL": "http://hub.labs.svc:8081/hub/api"}
+    found = load("stage1-inference-api", ())
+    made = plan(found, learner="ada", profile="cpu", layout=declared_layout(found))
+    made = made.model_copy(update={"notebook": notebook(prefix, frozenset())})
+    every = manifests.declared(made, manifests.cluster_host(made, chosen)).all
+    (workspace,) = [each for each in every if each["kind"] == "Deployment" and each["metadata"]["name"] == "workspace"]
+    (container,) = pod(workspace)["containers"]
+    assert container["startupProbe"]["httpGet"]["path"] == "/user/ada/lab/api"
+    assert {"name": "JUPYTERHUB_API_URL", "value": "http://hub.labs.svc:8081/hub/api"} in container["env"]
+    assert "portal" in [each["metadata"]["name"] for each in every if each["kind"] == "NetworkPolicy"]
