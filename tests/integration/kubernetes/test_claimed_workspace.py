@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from io import BytesIO
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -157,7 +158,7 @@ def test_no_pod_of_ours_is_left(made: Home) -> None:
     workspaces.of(made.ctx, made.session()).state()
     api, namespace = Api(os.environ["KUBECONFIG"]), labels.namespace(SESSION, _home_id(made))
     deadline = time.monotonic() + 30
-    while left := [pod["metadata"]["name"] for pod in api.items("Pod", namespace, labelSelector="labctl.role=files")]:
+    while left := [pod["metadata"]["name"] for pod in api.items("Pod", namespace, labelSelector="labctl.role=keeper")]:
         assert time.monotonic() < deadline, left
 
 
@@ -166,6 +167,13 @@ def test_purge_leaves_nothing_and_down_alone_leaves_the_files(made: Home) -> Non
     session = made.session()
     down(made.ctx, session, made.steps.append)
     assert api.find("PersistentVolumeClaim", namespace, "workspace")
-    assert workspaces.of(made.ctx, made.ctx.store.session(session.id) or session).folder is None
+    ended = workspaces.of(made.ctx, made.session())
+    assert ended.folder is None
+    out = BytesIO()
+    ended.pack(PurePosixPath("readme.txt"), out)
+    assert b"start here" in out.getvalue()
     down(made.ctx, session, made.steps.append, purge=True)
-    assert api.find("Namespace", None, namespace) is None
+    deadline = time.monotonic() + 60
+    while api.find("Namespace", None, namespace):
+        assert time.monotonic() < deadline, f"{namespace} is still there"
+        time.sleep(0.5)
