@@ -32,10 +32,12 @@ from labctl.runtimes.kubernetes.pods import (
     USER,
     WORKSPACE_CLAIM,
     Pod,
+    claim_template,
     secrets_of,
     template,
 )
 from labctl.runtimes.kubernetes.storage import Storage
+from labctl.settings import Scheduling
 
 if TYPE_CHECKING:
     from labctl.plan import ModelStep, Plan, ServicePlan
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from labctl.settings import Settings
 
 _MODELS = "/models"
-CLAIMED = Storage()
+CLAIMED, ANYWHERE = Storage(), Scheduling()
+QUEUES, DRA = "kueue.x-k8s.io/v1beta2", "resource.k8s.io/v1"
+QUEUE_NAME, LOCAL_QUEUE = "kueue.x-k8s.io/queue-name", "labctl"
 _MANY_CPUS = 1024
 """A cluster's node says itself how many it has."""
 
@@ -68,7 +72,13 @@ class Declared:
 
 
 def declared(
-    plan: Plan, host: Host, *, home: str = "", expires_at: str | None = None, storage: Storage = CLAIMED
+    plan: Plan,
+    host: Host,
+    *,
+    home: str = "",
+    expires_at: str | None = None,
+    storage: Storage = CLAIMED,
+    scheduling: Scheduling = ANYWHERE,
 ) -> Declared:
     """Everything but the values of secrets. Raises LabFileError for a lab whose files do not fit into ConfigMaps."""
     name, marks = labels.namespace(plan.session, home), labels.of_plan(plan, home)
@@ -78,12 +88,20 @@ def declared(
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
     claims = len(storages.names(plan, storage))
     stands = [
-        fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
+        fences.quota(
+            [*every, *builders],
+            claims=claims,
+            storage_mib=plan.disk_mib * claims,
+            gpus=_gpus(every),
+            gpu_resource=scheduling.gpu_resource,
+        ),
         fences.limit_range(),
         *fences.policies(egress=plan.egress, portal=plan.notebook is not None),
         *storages.claims(plan, storage, name, _keeper(plan, host)),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
+        *_queue(scheduling),
+        *_gpu_claims(plan, every, scheduling),
     ]
     return Declared(
         namespace=fences.namespace(name, marks, labels.notes(expires_at)),
@@ -93,7 +111,7 @@ def declared(
             for part, recipe in zip(builders, recipes, strict=True)
         ],
         runs={
-            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage), name, marks)
+            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage, scheduling), name, marks)
             for part in every
         },
     )
@@ -138,7 +156,15 @@ def _services(plan: Plan, host: Host) -> Iterator[Manifest]:
         yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share: int, storage: Storage) -> Manifest:
+def _runs(
+    plan: Plan,
+    part: Part,
+    files: Folder,
+    marks: Mapping[str, str],
+    share: int,
+    storage: Storage,
+    scheduling: Scheduling,
+) -> Manifest:
     service = plan.service(part.name)
     once = service is not None and service.is_awaited(plan.services)
     check, numbers = _health(plan, part)
@@ -160,9 +186,57 @@ def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share
         revive=not once and (service is None or service.owner == "lab"),
         gpu=plan.gpu,
         share=share,
+        scheduling=scheduling,
         seeded=storage.folder is None,
     )
-    return _job(pod, marks) if once else _deployment(pod, marks)
+    made = _job(pod, marks) if once else _deployment(pod, marks)
+    return _queued(made, scheduling) if part.gpus else made
+
+
+def _queue(scheduling: Scheduling) -> Iterator[Manifest]:
+    """The session's door to Kueue's queue, where the cluster has one for labs."""
+    if scheduling.queue:
+        spec = {"clusterQueue": scheduling.queue}
+        yield {"apiVersion": QUEUES, "kind": "LocalQueue", "metadata": {"name": LOCAL_QUEUE}, "spec": spec}
+
+
+def _queued(manifest: Manifest, scheduling: Scheduling) -> Manifest:
+    """What has GPUs waits in the queue; the rest of the session does not."""
+    if not scheduling.queue:
+        return manifest
+    metadata = manifest["metadata"]
+    return {**manifest, "metadata": {**metadata, "labels": {**metadata["labels"], QUEUE_NAME: LOCAL_QUEUE}}}
+
+
+def _gpu_claims(plan: Plan, every: Sequence[Part], scheduling: Scheduling) -> Iterator[Manifest]:
+    """With DRA: what each part with GPUs claims of the device class, with the memory and capability that the lab needs."""
+    for part in every:
+        if part.gpus and scheduling.device_class:
+            exactly = {
+                "deviceClassName": scheduling.device_class,
+                "allocationMode": "ExactCount",
+                "count": len(part.gpus),
+                **({"selectors": found} if (found := _device_selectors(plan)) else {}),
+            }
+            devices = {"requests": [{"name": "gpu", "exactly": exactly}]}
+            spec = {"spec": {"devices": devices}}
+            name = claim_template(part.name)
+            yield {"apiVersion": DRA, "kind": "ResourceClaimTemplate", "metadata": {"name": name}, "spec": spec}
+
+
+def _device_selectors(plan: Plan) -> list[dict[str, Any]]:
+    """NVIDIA's DRA driver tells memory as a capacity, and the compute capability as a version (k8s-dra-driver-gpu, device attributes)."""
+    need = plan.gpu
+    if need is None:
+        return []
+    found = []
+    if need.memory:
+        found.append(f"device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('{need.memory}Mi')) >= 0")
+    if need.compute_capability:
+        wanted, sign = need.compute_capability.lstrip(">="), "==" if need.compute_capability.startswith("==") else ">="
+        version = "device.attributes['gpu.nvidia.com'].cudaComputeCapability"
+        found.append(f"{version}.compareTo(semver('{wanted}.0')) {sign} 0")
+    return [{"cel": {"expression": each}} for each in found]
 
 
 def _health(plan: Plan, part: Part) -> tuple[Mapping[str, Any] | None, Mapping[str, int]]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from labctl.names import SECRET
 from labctl.runtimes.docker.labels import DIGEST, SESSION
 from labctl.runtimes.kubernetes import labels
-from labctl.runtimes.kubernetes.fences import GPU, quantity
+from labctl.runtimes.kubernetes.fences import quantity
 from labctl.runtimes.kubernetes.probes import probes
+from labctl.settings import Scheduling
 
 if TYPE_CHECKING:
     from labctl.labs.spec import GpuNeed
@@ -30,7 +31,9 @@ _CONTAINER_SECURITY = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
+ANYWHERE = Scheduling()
 _INIT_MEMORY_MIB = 256
+_CLAIM = "gpus"
 _CPU_REQUEST = 0.01
 """Of the cores that a container may use: a lab says the most, and most of the time it waits for its learner."""
 _SEED = """\
@@ -77,6 +80,7 @@ class Pod:
     gpu: GpuNeed | None = None
     share: int = 1
     """Of how many pods this is one: together they ask for the memory that each may take."""
+    scheduling: Scheduling = ANYWHERE
     seeded: bool = True
     """Whether it lays the starter's files where there are none yet."""
 
@@ -118,9 +122,22 @@ def _spec(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
         "affinity": _affinity(pod, marks),
         "initContainers": _first(pod),
         "containers": [_container(pod)],
+        "resourceClaims": _claims(pod),
+        "priorityClassName": pod.scheduling.priority_class or "",
         "volumes": [*_scratch(part), *map(dict, pod.volumes)],
     }
-    return {key: value for key, value in found.items() if value not in ({}, [])}
+    return {key: value for key, value in found.items() if value not in ({}, [], "")}
+
+
+def claim_template(pod_name: str) -> str:
+    """The name of what a part's GPUs are claimed by, with DRA."""
+    return f"{pod_name}-gpus"
+
+
+def _claims(pod: Pod) -> list[dict[str, Any]]:
+    if not (pod.part.gpus and pod.scheduling.device_class):
+        return []
+    return [{"name": _CLAIM, "resourceClaimTemplateName": claim_template(pod.part.name)}]
 
 
 def _security(pod: Pod) -> dict[str, Any]:
@@ -142,9 +159,21 @@ def _affinity(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
     """All on one node, since a volume is attached to one; a pod with a GPU where the GPU is large and new enough."""
     together = {"labelSelector": {"matchLabels": {SESSION: marks[SESSION]}}, "topologyKey": "kubernetes.io/hostname"}
     near = {"requiredDuringSchedulingIgnoredDuringExecution": [together]}
-    wanted = _gpu_terms(pod.gpu) if pod.part.gpus and pod.gpu else []
+    wanted = _node_terms(pod) if pod.part.gpus else []
     node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": wanted}}
     return {"podAffinity": near, **({"nodeAffinity": node} if wanted else {})}
+
+
+def _node_terms(pod: Pod) -> list[dict[str, Any]]:
+    """Which nodes will do; a claim by DRA says itself which GPUs will."""
+    if pod.scheduling.device_class:
+        return []
+    product = pod.scheduling.gpu_product
+    own = [{"key": "nvidia.com/gpu.product", "operator": "In", "values": [product]}] if product else []
+    terms = _gpu_terms(pod.gpu) if pod.gpu else []
+    if not own:
+        return terms
+    return [{"matchExpressions": [*term["matchExpressions"], *own]} for term in terms or [{"matchExpressions": []}]]
 
 
 def _gpu_terms(need: GpuNeed) -> list[dict[str, Any]]:
@@ -246,7 +275,9 @@ def _key(name: str) -> dict[str, str]:
 
 def _resources(pod: Pod) -> dict[str, Any]:
     part = pod.part
-    gpus = {GPU: str(len(part.gpus))} if part.gpus else {}
+    scheduling = pod.scheduling
+    gpus = {scheduling.gpu_resource: str(len(part.gpus))} if part.gpus and not scheduling.device_class else {}
+    claimed = {"claims": [{"name": _CLAIM}]} if _claims(pod) else {}
     asked = {
         "cpu": quantity(round(part.cpus * _CPU_REQUEST, 3)),
         "memory": f"{max(16, part.memory_mib // pod.share)}Mi",
@@ -254,6 +285,7 @@ def _resources(pod: Pod) -> dict[str, Any]:
     return {
         "requests": {**asked, **gpus},
         "limits": {"cpu": quantity(part.cpus), "memory": f"{part.memory_mib}Mi", **gpus},
+        **claimed,
     }
 
 
