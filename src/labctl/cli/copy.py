@@ -23,8 +23,9 @@ def cp(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Copy a file or a folder out of a workspace (LAB:PATH DST) or into it (SRC LAB:PATH).
+    """Copy a file or a folder out of a workspace, or into it.
 
+    `labctl cp LAB:PATH DST` copies out, `labctl cp SRC LAB:PATH` in.
     It goes into DST when that is a folder, and is called DST otherwise. A folder is laid over one that is there. Links are
     left out. A path of this host with a colon in it begins with ./ or /.
     """

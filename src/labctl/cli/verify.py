@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from labctl.store.records import Session
 
 WATCH_PAUSE_S = 2.0
+LOOKS_AT_ONCE = 300
+"""What it costs to look, where the files are elsewhere, is paid anew after as many."""
 EXPLAINED = 3
 """How many criteria that did not pass are explained at once."""
 
@@ -124,10 +126,13 @@ def _code(report: Report) -> int:
 def _wait_for_change(ctx: Context, session: Session, place: Workspace, before: str) -> bool:
     """Whether to look again: True once a file has changed, False when the session has ended."""
     screen.hint("watching your files; Ctrl-C ends it")
-    while place.state() == before:
-        time.sleep(WATCH_PAUSE_S)
-        now = ctx.store.session(session.id)
-        if now is None or not now.live:
-            screen.hint("the session has ended, so there is nothing more to watch")
-            return False
-    return True
+    while True:
+        with place.held():
+            for _ in range(LOOKS_AT_ONCE):
+                if place.state() != before:
+                    return True
+                time.sleep(WATCH_PAUSE_S)
+                now = ctx.store.session(session.id)
+                if now is None or not now.live:
+                    screen.hint("the session has ended, so there is nothing more to watch")
+                    return False

@@ -126,15 +126,7 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     live = before if before and before.live else None
     runtime = ctx.runtime(_runtime_name(ctx, request, live))
     lab = labs.load_folder(folder)
-    workspace = _workspace(ctx, request, before, lab.id)
-    kept = workspaces.at(runtime, _handle(live, request.session(lab.id)), workspace)
-    if kept.folder:
-        check_place(ctx, kept.folder, folder, request.session(lab.id))
-    elif request.workspace:
-        raise UsageError(
-            f"--workspace names a folder of this host, and {runtime.name} keeps the files in a {kept.where}",
-            "leave it out; `labctl cp` copies files in and out",
-        )
+    workspace, kept = _places(ctx, request, before, lab, runtime)
     profile, allocation = _size(ctx, request, live, lab, runtime, progress)
     layout = runtime.layout(lab, request.session(lab.id), workspace)
     made = plan(
@@ -279,6 +271,24 @@ def _runtime_name(ctx: Context, request: UpRequest, live: Session | None) -> str
             f"{live.id} runs on {live.runtime}, not {request.runtime}", f"end it first: `labctl down {live.id}`"
         )
     return live.runtime if live else request.runtime or ctx.settings.runtime
+
+
+def _places(
+    ctx: Context, request: UpRequest, before: Session | None, lab: Lab, runtime: Runtime
+) -> tuple[Path, Workspace]:
+    """The folder on this host, and where the files are: there, or where the runtime keeps them."""
+    id = request.session(lab.id)
+    elsewhere = runtime.workspace(_handle(before, id))
+    if elsewhere and request.workspace:
+        raise UsageError(
+            f"--workspace names a folder of this host, and the files are in {elsewhere.where}",
+            "leave it out; `labctl cp` copies files in and out",
+        )
+    folder = _workspace(ctx, request, before, lab.id)
+    kept = elsewhere or workspaces.at(runtime, _handle(before, id), folder)
+    if kept.folder:
+        check_place(ctx, kept.folder, lab.path, id)
+    return folder, kept
 
 
 def _workspace(ctx: Context, request: UpRequest, before: Session | None, lab: str) -> Path:

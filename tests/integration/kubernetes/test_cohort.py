@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from labctl.runtimes.docker.labels import HOME, home_id
+from labctl.runtimes.kubernetes import kinds
 from labctl.runtimes.kubernetes.api import Api
 from tests.conformance.engines import KubernetesEngine
 from tests.conformance.labs import IMAGE
@@ -81,10 +83,14 @@ def autumn(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     file = {"labs": ["page"], "roster": "roster.csv", "runtime": "kubernetes", "overcommit": 100}
     (folder / "cohort.yaml").write_text(json.dumps(file))
     (folder / "roster.csv").write_text("Name,ID\n" + "".join(f"Learner {one},{one}\n" for one in LEARNERS))
-    with storage_class(Api(os.environ["KUBECONFIG"]), home / "volumes", len(LEARNERS)) as name:
+    api = Api(os.environ["KUBECONFIG"])
+    with storage_class(api, home / "volumes", len(LEARNERS)) as name:
         monkeypatch.setenv("LABCTL_STORAGE_CLASS", name)
         yield str(folder)
-        labctl("cohort", "down", str(folder), "--purge", "--yes")
+        labctl("cohort", "down", str(folder))
+        mine = home_id(Path(os.environ["LABCTL_HOME"]))
+        for each in api.items("Namespace", labelSelector=f"{HOME}={mine}"):  # they hold the learners' files
+            api.delete(kinds.path("Namespace", None, each["metadata"]["name"]))
 
 
 def test_a_class_on_a_cluster_from_its_list_to_its_grades(autumn: str, tmp_path: Path) -> None:

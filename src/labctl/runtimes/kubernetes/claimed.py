@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
 
-from labctl.errors import NotFoundError
-from labctl.runtimes.docker.labels import ROLE, SESSION
+from labctl.errors import NotFoundError, UsageError
+from labctl.runtimes.docker.labels import HOME, ROLE, SESSION
 from labctl.runtimes.kubernetes import commands, fences, kinds, labels, streams
 from labctl.runtimes.kubernetes import storage as storages
 from labctl.runtimes.kubernetes.kinds import Manifest
@@ -101,5 +101,14 @@ def _claim(namespace: Namespace) -> dict[str, Any] | None:
 
 
 def _delete(namespace: Namespace) -> None:
-    """The namespace goes too: without the learner's files nothing is left in it that anybody would miss."""
+    """The namespace goes too: without the learner's files nothing is left in it that anybody would miss.
+
+    Raises UsageError for one that is not ours.
+    """
+    found = namespace.api.find("Namespace", None, namespace.name)
+    if found and (found["metadata"].get("labels") or {}).get(HOME) != namespace.home:
+        raise UsageError(
+            f"the namespace {namespace.name} was not made by labctl, so it is not deleted",
+            "delete it yourself if you are sure",
+        )
     namespace.api.delete(kinds.path("Namespace", None, namespace.name))
