@@ -49,7 +49,7 @@ def serve(
     instructors = _instructors(found, people)
     apart, more = place(os.environ), serving.check_more(config)
     proxy = "" if apart else serving.proxy_path(os.environ)
-    serving.lock(folder)
+    serving.lock(folder, serving.POD_ENDING_S if apart else 0.0)
     portal = Portal(
         folder=folder,
         file=found.path.absolute(),  # a cluster keeps a file's contents behind links that change with them

@@ -21,6 +21,8 @@ from labctl.hub.folder import HubFolder
 
 PROXY = "configurable-http-proxy"
 _ENDING_S = 5.0
+POD_ENDING_S = 60.0
+"""So long a Hub's pod may take to end: k8s/base gives it as much."""
 
 
 def check_installed() -> None:
@@ -61,14 +63,18 @@ def check_more(file: Path | None) -> Path | None:
     return file.resolve() if file else None
 
 
-def lock(folder: HubFolder) -> None:
-    """Be the only Hub of the cohort, from now on until this process, whatever it becomes, ends. Raises PreflightError."""
+def lock(folder: HubFolder, patience_s: float = 0.0) -> None:
+    """Be the only Hub of the cohort, from now on until this process, whatever it becomes, ends. Raises PreflightError.
+
+    `patience_s`: so long one is waited for that is just ending, as a pod is whose successor starts already.
+    """
     folder.create()
     descriptor = os.open(folder.root / "serving.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise PreflightError(f"{folder.cohort} is being served already", "end that `labctl hub serve` first") from None
+    deadline = time.monotonic() + patience_s
+    while not _locked(descriptor):
+        if time.monotonic() >= deadline:
+            raise PreflightError(f"{folder.cohort} is being served already", "end that `labctl hub serve` first")
+        time.sleep(0.2)
     os.set_inheritable(descriptor, True)
 
 
@@ -77,6 +83,14 @@ def write(portal: Portal) -> Path:
     write_atomically(portal.folder.config, configuration(portal))
     write_atomically(portal.folder.address, json.dumps({"url": portal.url}))
     return portal.folder.config
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _trouble(host: str, port: int) -> str:

@@ -64,19 +64,20 @@ def _look(api: Api, now: datetime, dry_run: bool, namespace: Mapping[str, Any]) 
         if not _is_due(namespace, now):
             return None
         why = f"expired at {_expiry(namespace):%Y-%m-%d %H:%M} UTC"
-        return about(what="due" if dry_run else _end(api, namespace, now), why=why)
+        what = "due" if dry_run else _end(api, namespace, now)
+        return about(what=what, why=why) if what else None
     except ValueError:
         return about(what="unclear", problem=f"{EXPIRES} is {_expires(namespace)!r}, which is no time")
     except EngineError as error:
         return about(what="ending", problem=error.what)
 
 
-def _end(api: Api, namespace: Mapping[str, Any], now: datetime) -> What:
-    """End what runs, then what only that needed; that all of it is gone is marked last."""
+def _end(api: Api, namespace: Mapping[str, Any], now: datetime) -> What | None:
+    """End what runs, then what only that needed; that all of it is gone is marked last. None: it is not due any more."""
     name = namespace["metadata"]["name"]
     fresh = api.find("Namespace", None, name)
     if fresh is None or not _is_due(fresh, now):  # it was extended, or ended, while others were being ended
-        return "ended"
+        return None
     selector = f"{SESSION}={_session(namespace)}"
     for kind in _RUNS:
         api.delete(kinds.path(kind, name), labelSelector=selector)

@@ -96,17 +96,24 @@ def down(namespace: Namespace, progress: Progress) -> None:
     each_service = [kinds.path("Service", namespace.name, each["metadata"]["name"]) for each in services]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(namespace.api.delete, each_service))
-    for kind in (
-        "ConfigMap",
-        "Secret",
-    ):  # by label: whoever ends sessions need not be able to read what is secret in them
+    for kind in ("ConfigMap", "Secret"):  # by label: who ends sessions need not be able to read what is secret in them
         namespace.api.delete(kinds.path(kind, namespace.name), labelSelector=selector)
     where = kinds.path("Namespace", None, namespace.name)
-    namespace.api.delete(kinds.path("PersistentVolume", None, volume_name(namespace.name, HUB_CLAIM)))
-    if namespace.api.delete(kinds.path("PersistentVolume", None, volume_name(namespace.name))):
+    _end_volume(namespace, volume_name(namespace.name, HUB_CLAIM))
+    if _end_volume(namespace, volume_name(namespace.name)):
         namespace.api.delete(where)  # the learner's files are in a folder of this host: nothing in it is missed
     else:
         namespace.api.merge(where, {"metadata": {"labels": {labels.ENDED: "true"}}})
+
+
+def _end_volume(namespace: Namespace, name: str) -> bool:
+    """Whether there was one. An account that may delete no volumes has made none."""
+    try:
+        return namespace.api.delete(kinds.path("PersistentVolume", None, name))
+    except ApiError as error:
+        if error.status == 403:
+            return False
+        raise
 
 
 def end_services(namespace: Namespace, names: Sequence[str]) -> None:
