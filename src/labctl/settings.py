@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +36,19 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduling:
+    """How a cluster finds room for sessions. `gpu_resource` is what its device plugin offers, a MIG slice's name too;
+    `device_class` asks by DRA instead; `gpu_product` is a value of nvidia.com/gpu.product; `queue` a ClusterQueue of Kueue.
+    """
+
+    gpu_resource: str = "nvidia.com/gpu"
+    device_class: str | None = None
+    gpu_product: str | None = None
+    queue: str | None = None
+    priority_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything labctl reads from outside its arguments. `None` means: not set, the code decides."""
 
@@ -59,6 +73,7 @@ class Settings:
     """Of a cluster, for workspaces; None takes the cluster's default."""
     workspace_volume: str
     """What a workspace is on a cluster: a `claim` of its storage, or a folder of this `host` that all nodes see at the same path."""
+    scheduling: Scheduling
     idle_timeout_s: float | None
     """After so long without use a new session's GPU goes back; None is never."""
     gpu_hour_price: Price | None
@@ -80,6 +95,11 @@ _DEFAULTS: dict[str, str | None] = {
     "LABCTL_SUBNETS": "10.213.0.0/16",
     "LABCTL_STORAGE_CLASS": None,
     "LABCTL_WORKSPACE_VOLUME": "claim",
+    "LABCTL_GPU_RESOURCE": "nvidia.com/gpu",
+    "LABCTL_GPU_DEVICE_CLASS": None,
+    "LABCTL_GPU_PRODUCT": None,
+    "LABCTL_KUEUE_QUEUE": None,
+    "LABCTL_PRIORITY_CLASS": None,
     "LABCTL_IDLE_TIMEOUT": "1h",
     "LABCTL_GPU_HOUR_PRICE": None,
     "DOCKER_HOST": None,
@@ -114,6 +134,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         subnets=_subnets(chosen["LABCTL_SUBNETS"]),
         storage_class=value["LABCTL_STORAGE_CLASS"],
         workspace_volume=value["LABCTL_WORKSPACE_VOLUME"] or "claim",
+        scheduling=_scheduling(chosen),
         registry=(value["LABCTL_REGISTRY"] or "").rstrip("/") or None,
         idle_timeout_s=_idle_timeout_s(chosen["LABCTL_IDLE_TIMEOUT"]),
         gpu_hour_price=_price(chosen["LABCTL_GPU_HOUR_PRICE"]),
@@ -195,6 +216,34 @@ def _idle_timeout_s(setting: Setting) -> float | None:
     except ValueError as error:
         what = f"{setting.name} (from the {setting.origin}): {error}"
         raise UsageError(what, f"for example {setting.name}=30m, or never") from error
+
+
+_RESOURCE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def _scheduling(chosen: Mapping[str, Setting]) -> Scheduling:
+    resource = chosen["LABCTL_GPU_RESOURCE"]
+    if not _RESOURCE.fullmatch(resource.value or ""):
+        what = f"{resource.name} is {resource.value!r} (from the {resource.origin}), which is no resource of a cluster"
+        raise UsageError(
+            what, "for example nvidia.com/gpu, or nvidia.com/mig-1g.10gb; `kubectl describe node` shows them"
+        )
+    names = ("LABCTL_GPU_DEVICE_CLASS", "LABCTL_GPU_PRODUCT", "LABCTL_KUEUE_QUEUE", "LABCTL_PRIORITY_CLASS")
+    for setting in (chosen[name] for name in names):
+        if setting.value and not _NAME.fullmatch(setting.value):
+            raise UsageError(
+                f"{setting.name} is {setting.value!r} (from the {setting.origin}), which is no name of a cluster's object",
+                "at most 63 letters, digits, dots, dashes and underscores",
+            )
+    device_class, product, queue, priority = (chosen[name].value or None for name in names)
+    return Scheduling(
+        gpu_resource=str(resource.value),
+        device_class=device_class,
+        gpu_product=product,
+        queue=queue,
+        priority_class=priority,
+    )
 
 
 def _price(setting: Setting) -> Price | None:

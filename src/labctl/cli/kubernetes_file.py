@@ -25,7 +25,12 @@ def document(lab: Lab, learner: str, profile: ProfileName, settings: Settings, t
     made = plan(lab, learner=learner, profile=profile, layout=declared_layout(lab), allocation=gpus)
     host = cluster_host(made, settings)
     head = "\n".join(f"# {_one_line(line)}".rstrip() for line in _head(made, host))
-    return "\n---\n".join([head, *(to_yaml(each).rstrip("\n") for each in declared(made, host).all)]) + "\n"
+    return (
+        "\n---\n".join(
+            [head, *(to_yaml(each).rstrip("\n") for each in declared(made, host, scheduling=settings.scheduling).all)]
+        )
+        + "\n"
+    )
 
 
 def _head(plan: Plan, host: Host) -> Iterator[str]:

@@ -75,6 +75,10 @@ def grant(
     ctx: Context, runtime: Runtime, claim: Claim, progress: Progress, *, wait: bool = False, priority: int = 0
 ) -> Allocation:
     """As `ask`. Raises PreflightError when there are none to be had."""
+    if runtime.schedules:
+        nameless = of_engine(runtime, claim.need, insisted=True)
+        assert isinstance(nameless, Allocation)  # insisted
+        return nameless
     found = ask(ctx, runtime, claim, progress, wait=wait, priority=priority)
     if isinstance(found, Refused):
         raise refused(claim, found)

@@ -6,18 +6,18 @@ Who is turned away for a moment (429, 5xx, a server that restarts) asks again wi
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from labctl.errors import EngineError
 from labctl.runtimes.kubernetes import kinds
+from labctl.runtimes.kubernetes.configured import HINT, is_configured, is_inside
+from labctl.units import format_duration
 
 MANAGER = "labctl"
 """The field manager: what of an object is ours."""
@@ -27,26 +27,39 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _CONNECT_S, _ANSWER_S = 5.0, 60.0
 _POOL = 64
 _TRIED_AGAIN = (429, 500, 502, 503, 504)
-_SECRET_FILES = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+_WORDS = {
+    429: "too many requests (HTTP 429)",
+    502: "what is in front of the API does not reach it (HTTP 502)",
+    503: "the API is not ready (HTTP 503)",
+}
+"""What a refusal means that comes without a word."""
 
 
 class ApiError(EngineError):
-    """The API refused: `status` is HTTP's, `reason` Kubernetes' word for it, `causes` what it says in detail."""
+    """The API refused: `status` is HTTP's, `reason` Kubernetes' word for it, `causes` what it says in detail.
 
-    def __init__(self, what: str, hint: str = "", *, status: int = 0, reason: str = "", causes: Any = ()) -> None:
+    `retry_after_s` is how long it wants to be left alone; 0 when it does not say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        hint: str = "",
+        *,
+        status: int = 0,
+        reason: str = "",
+        causes: Any = (),
+        retry_after_s: float = 0.0,
+    ) -> None:
         super().__init__(what, hint)
         self.status = status
         self.reason = reason
         self.causes = list(causes)
+        self.retry_after_s = retry_after_s
 
     @property
     def is_missing(self) -> bool:
         return self.status == 404
-
-
-def is_inside() -> bool:
-    """Whether this process is a pod of the cluster that it speaks to. KUBECONFIG names another one."""
-    return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG") and Path(_SECRET_FILES).exists()
 
 
 class Api:
@@ -62,6 +75,10 @@ class Api:
 
     @cached_property
     def configuration(self) -> Any:
+        if not is_configured(self.kubeconfig):
+            raise EngineError(
+                f"no Kubernetes cluster is configured: {self.kubeconfig or 'KUBECONFIG'} names none", HINT
+            )
         import kubernetes.client
         import kubernetes.config
         from kubernetes.config.config_exception import ConfigException
@@ -75,7 +92,7 @@ class Api:
         except (ConfigException, OSError, ValueError, TypeError) as error:
             raise EngineError(
                 f"no Kubernetes cluster is configured: {error}",
-                "set KUBECONFIG to the cluster's file, or put it at ~/.kube/config; `kubectl cluster-info` tries it",
+                HINT,
             ) from error
         made.connection_pool_maxsize = _POOL
         return made
@@ -171,9 +188,12 @@ class Api:
         """The decoded answer."""
         return self._patiently(lambda: self._once(method, path, query or {}, body, content_type))
 
-    def lines(self, path: str, **query: Any) -> Iterator[bytes]:
-        """The lines of an answer that goes on, as it comes; the answer is given up when the iterator is closed."""
-        answer = self._patiently(lambda: self._answer("GET", path, query, None, "", read_s=None))
+    def lines(self, path: str, *, silent_s: float | None = None, **query: Any) -> Iterator[bytes]:
+        """The lines of an answer that goes on, as it comes; the answer is given up when the iterator is closed.
+
+        One that says nothing for `silent_s` is an ApiError; None: it may be silent for ever.
+        """
+        answer = self._patiently(lambda: self._answer("GET", path, query, None, "", read_s=silent_s))
         rest = b""
         try:
             for piece in answer.stream(65536, decode_content=True):
@@ -211,9 +231,10 @@ class Api:
                 answer = ask()
             except ApiError as error:
                 is_passing = error.status in _TRIED_AGAIN or (error.status == 0 and self._has_answered)
-                if not is_passing or time.monotonic() + pause_s > deadline:
+                wait_s = error.retry_after_s + pause_s * random.uniform(0.7, 1.3)  # noqa: S311 - so that not all come back at once
+                if not is_passing or time.monotonic() + wait_s > deadline:
                     raise
-                time.sleep(pause_s * random.uniform(0.7, 1.3))  # noqa: S311 - so that not all come back at once
+                time.sleep(wait_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 self._has_answered = True
@@ -273,6 +294,7 @@ def stream_errors() -> Iterator[None]:
 
 
 def _refusal(answer: Any) -> ApiError:
+    status, retry_after_s = answer.status, _retry_after_s(answer)
     try:
         said = json.loads(answer.data)
         answer.release_conn()
@@ -280,9 +302,29 @@ def _refusal(answer: Any) -> ApiError:
         causes = (said.get("details") or {}).get("causes") or []
     except (ValueError, AttributeError):
         message, reason, causes = "", "", []
-    hint = "`kubectl auth can-i --list` shows what this account may do" if answer.status in (401, 403) else ""
-    what = f"the cluster refused: {message or 'HTTP ' + str(answer.status)}"
-    return ApiError(what, hint, status=answer.status, reason=reason, causes=causes)
+    message = message or _WORDS.get(status) or f"HTTP {status}"
+    again = f"; it wants to be asked again in {format_duration(retry_after_s)}" if retry_after_s else ""
+    return ApiError(
+        f"the cluster refused: {message}{again}",
+        _hint(status, causes),
+        status=status,
+        reason=reason,
+        causes=causes,
+        retry_after_s=retry_after_s,
+    )
+
+
+def _retry_after_s(answer: Any) -> float:
+    said = str(answer.headers.get("retry-after", ""))
+    return float(said) if said.isdigit() else 0.0
+
+
+def _hint(status: int, causes: Any) -> str:
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return "`labctl up` again waits until the namespace is gone, and makes it anew"
+    if status in (401, 403):
+        return "`kubectl auth can-i --list` shows what this account may do"
+    return "`kubectl cluster-info` asks it too; then the same command again" if status in _TRIED_AGAIN else ""
 
 
 def _meaning(error: Exception) -> ApiError:

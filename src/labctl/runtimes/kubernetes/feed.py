@@ -16,6 +16,8 @@ from labctl.runtimes.kubernetes.seen import Seen, seen
 
 _WATCH_S = 20
 """So long the server keeps one watch open; the next goes on where it ended."""
+_SILENT_S = _WATCH_S + 5
+"""A connection over which not even the end of the watch comes is dead, whatever it looks like."""
 _PAUSE_S = 0.5
 _EXPIRED = 410
 
@@ -112,7 +114,7 @@ class Feed:
     def _watch(self, mark: str) -> str:
         """Where the next one goes on."""
         query = {"watch": "true", "resourceVersion": mark, "timeoutSeconds": _WATCH_S, "allowWatchBookmarks": "true"}
-        for line in self._api.lines(self._where, labelSelector=self._selector, **query):
+        for line in self._api.lines(self._where, silent_s=_SILENT_S, labelSelector=self._selector, **query):
             event = json.loads(line)
             what = event["object"]
             if event["type"] == "ERROR":

@@ -28,7 +28,7 @@ def namespace(name: str, marks: Mapping[str, str], notes: Mapping[str, str]) -> 
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def quota(parts: Sequence[Part], *, claims: int, storage_mib: int, gpus: int) -> Manifest:
+def quota(parts: Sequence[Part], *, claims: int, storage_mib: int, gpus: int, gpu_resource: str = GPU) -> Manifest:
     """No more than the session's own pods, its judge, and a few of its checks."""
     memory = sum(part.memory_mib for part in parts) + 2 * max(part.memory_mib for part in parts) + JUDGE_MEMORY_MIB
     cpus = sum(part.cpus for part in parts) + 2 * max(part.cpus for part in parts) + JUDGE_CPUS
@@ -38,7 +38,7 @@ def quota(parts: Sequence[Part], *, claims: int, storage_mib: int, gpus: int) ->
         "limits.cpu": quantity(cpus),
         "persistentvolumeclaims": str(claims),
         "requests.storage": f"{storage_mib}Mi",
-        f"requests.{GPU}": str(gpus),
+        f"requests.{gpu_resource}": str(gpus),
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }

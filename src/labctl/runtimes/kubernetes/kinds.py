@@ -23,12 +23,14 @@ _PLURALS = {
     "HTTPRoute": "httproutes",
     "Ingress": "ingresses",
     "ResourceClaimTemplate": "resourceclaimtemplates",
+    "LocalQueue": "localqueues",
     "Deployment": "deployments",
     "Job": "jobs",
     "Pod": "pods",
     "Event": "events",
     "Node": "nodes",
     "StorageClass": "storageclasses",
+    "PriorityClass": "priorityclasses",
     "SelfSubjectAccessReview": "selfsubjectaccessreviews",
 }
 _VERSIONS = {
@@ -40,6 +42,7 @@ _VERSIONS = {
     "Deployment": "apps/v1",
     "Job": "batch/v1",
     "StorageClass": "storage.k8s.io/v1",
+    "PriorityClass": "scheduling.k8s.io/v1",
     "SelfSubjectAccessReview": "authorization.k8s.io/v1",
 }
 WORKLOADS = ("Deployment", "Job")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from labctl.errors import NotFoundError
 from labctl.runtimes.kubernetes import kinds
@@ -15,7 +16,7 @@ def lines(namespace: Namespace, service: str, *, follow: bool, since_s: float | 
     if pod is None:
         lab = namespace.handle.get("lab", namespace.session)
         raise NotFoundError(f"{service} has no pod in {namespace.name}", f"`labctl up {lab}` brings it back")
-    query = {"container": service, "follow": str(follow).lower()}
+    query: dict[str, Any] = {"container": service, "follow": str(follow).lower()}
     if since_s is not None:
         query["sinceSeconds"] = str(max(1, round(since_s)))
     if pod.waits == "CrashLoopBackOff":

@@ -23,6 +23,7 @@ from labctl.runtimes.docker.parts import (
     shown,
 )
 from labctl.runtimes.kubernetes import fences, folders, labels
+from labctl.runtimes.kubernetes import scheduling as schedule
 from labctl.runtimes.kubernetes import storage as storages
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.pods import (
@@ -35,7 +36,9 @@ from labctl.runtimes.kubernetes.pods import (
     secrets_of,
     template,
 )
+from labctl.runtimes.kubernetes.scheduling import ANYWHERE
 from labctl.runtimes.kubernetes.storage import Storage
+from labctl.settings import Scheduling
 
 if TYPE_CHECKING:
     from labctl.plan import ModelStep, Plan, ServicePlan
@@ -68,7 +71,13 @@ class Declared:
 
 
 def declared(
-    plan: Plan, host: Host, *, home: str = "", expires_at: str | None = None, storage: Storage = CLAIMED
+    plan: Plan,
+    host: Host,
+    *,
+    home: str = "",
+    expires_at: str | None = None,
+    storage: Storage = CLAIMED,
+    scheduling: Scheduling = ANYWHERE,
 ) -> Declared:
     """Everything but the values of secrets. Raises LabFileError for a lab whose files do not fit into ConfigMaps."""
     name, marks = labels.namespace(plan.session, home), labels.of_plan(plan, home)
@@ -78,12 +87,20 @@ def declared(
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
     claims = len(storages.names(plan, storage))
     stands = [
-        fences.quota([*every, *builders], claims=claims, storage_mib=plan.disk_mib * claims, gpus=_gpus(every)),
+        fences.quota(
+            [*every, *builders],
+            claims=claims,
+            storage_mib=plan.disk_mib * claims,
+            gpus=_gpus(every),
+            gpu_resource=scheduling.gpu_resource,
+        ),
         fences.limit_range(),
         *fences.policies(egress=plan.egress, portal=plan.notebook is not None),
         *storages.claims(plan, storage, name, _keeper(plan, host)),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
+        *schedule.queue(scheduling),
+        *schedule.claim_templates(every, plan.gpu, scheduling),
     ]
     return Declared(
         namespace=fences.namespace(name, marks, labels.notes(expires_at)),
@@ -93,7 +110,7 @@ def declared(
             for part, recipe in zip(builders, recipes, strict=True)
         ],
         runs={
-            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage), name, marks)
+            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage, scheduling), name, marks)
             for part in every
         },
     )
@@ -138,7 +155,15 @@ def _services(plan: Plan, host: Host) -> Iterator[Manifest]:
         yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share: int, storage: Storage) -> Manifest:
+def _runs(
+    plan: Plan,
+    part: Part,
+    files: Folder,
+    marks: Mapping[str, str],
+    share: int,
+    storage: Storage,
+    scheduling: Scheduling,
+) -> Manifest:
     service = plan.service(part.name)
     once = service is not None and service.is_awaited(plan.services)
     check, numbers = _health(plan, part)
@@ -160,9 +185,11 @@ def _runs(plan: Plan, part: Part, files: Folder, marks: Mapping[str, str], share
         revive=not once and (service is None or service.owner == "lab"),
         gpu=plan.gpu,
         share=share,
+        scheduling=scheduling,
         seeded=storage.folder is None,
     )
-    return _job(pod, marks) if once else _deployment(pod, marks)
+    made = _job(pod, marks) if once else _deployment(pod, marks)
+    return schedule.queued(made, scheduling) if part.gpus else made
 
 
 def _health(plan: Plan, part: Part) -> tuple[Mapping[str, Any] | None, Mapping[str, int]]:

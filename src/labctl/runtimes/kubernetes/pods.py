@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labctl.names import SECRET
-from labctl.runtimes.docker.labels import DIGEST, SESSION
+from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.kubernetes import labels
-from labctl.runtimes.kubernetes.fences import GPU, quantity
+from labctl.runtimes.kubernetes.fences import quantity
 from labctl.runtimes.kubernetes.probes import probes
+from labctl.runtimes.kubernetes.scheduling import ANYWHERE, CLAIM, affinity, claims
+from labctl.settings import Scheduling
 
 if TYPE_CHECKING:
     from labctl.labs.spec import GpuNeed
@@ -77,6 +79,7 @@ class Pod:
     gpu: GpuNeed | None = None
     share: int = 1
     """Of how many pods this is one: together they ask for the memory that each may take."""
+    scheduling: Scheduling = ANYWHERE
     seeded: bool = True
     """Whether it lays the starter's files where there are none yet."""
 
@@ -115,12 +118,14 @@ def _spec(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
         "hostname": part.name,
         "terminationGracePeriodSeconds": max(1, round(part.grace_s)),
         "securityContext": _security(pod),
-        "affinity": _affinity(pod, marks),
+        "affinity": affinity(part, pod.gpu, pod.scheduling, marks),
         "initContainers": _first(pod),
         "containers": [_container(pod)],
+        "resourceClaims": claims(part, pod.scheduling),
+        "priorityClassName": pod.scheduling.priority_class or "",
         "volumes": [*_scratch(part), *map(dict, pod.volumes)],
     }
-    return {key: value for key, value in found.items() if value not in ({}, [])}
+    return {key: value for key, value in found.items() if value not in ({}, [], "")}
 
 
 def _security(pod: Pod) -> dict[str, Any]:
@@ -136,35 +141,6 @@ def _security(pod: Pod) -> dict[str, Any]:
     if any(port <= _LAST_PRIVILEGED_PORT for port in pod.ports.values()):
         found["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
     return found
-
-
-def _affinity(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
-    """All on one node, since a volume is attached to one; a pod with a GPU where the GPU is large and new enough."""
-    together = {"labelSelector": {"matchLabels": {SESSION: marks[SESSION]}}, "topologyKey": "kubernetes.io/hostname"}
-    near = {"requiredDuringSchedulingIgnoredDuringExecution": [together]}
-    wanted = _gpu_terms(pod.gpu) if pod.part.gpus and pod.gpu else []
-    node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": wanted}}
-    return {"podAffinity": near, **({"nodeAffinity": node} if wanted else {})}
-
-
-def _gpu_terms(need: GpuNeed) -> list[dict[str, Any]]:
-    """What NVIDIA's GPU feature discovery must say of the node; terms are alternatives."""
-    memory = [_label("nvidia.com/gpu.memory", "Gt", need.memory - 1)] if need.memory else []
-    capability = need.compute_capability
-    if capability is None:
-        return [{"matchExpressions": memory}] if memory else []
-    major, minor = (int(number) for number in capability.lstrip(">=").split("."))
-    family = "nvidia.com/gpu.compute"
-    if capability.startswith(">="):
-        same = [_label(f"{family}.major", "In", major), _label(f"{family}.minor", "Gt", minor - 1)]
-        ways = [[_label(f"{family}.major", "Gt", major)], same]
-    else:
-        ways = [[_label(f"{family}.major", "In", major), _label(f"{family}.minor", "In", minor)]]
-    return [{"matchExpressions": [*memory, *way]} for way in ways]
-
-
-def _label(key: str, operator: str, value: int) -> dict[str, Any]:
-    return {"key": key, "operator": operator, "values": [str(value)]}
 
 
 def _first(pod: Pod) -> list[dict[str, Any]]:
@@ -246,7 +222,9 @@ def _key(name: str) -> dict[str, str]:
 
 def _resources(pod: Pod) -> dict[str, Any]:
     part = pod.part
-    gpus = {GPU: str(len(part.gpus))} if part.gpus else {}
+    scheduling = pod.scheduling
+    gpus = {scheduling.gpu_resource: str(len(part.gpus))} if part.gpus and not scheduling.device_class else {}
+    claimed = {"claims": [{"name": CLAIM}]} if claims(part, scheduling) else {}
     asked = {
         "cpu": quantity(round(part.cpus * _CPU_REQUEST, 3)),
         "memory": f"{max(16, part.memory_mib // pod.share)}Mi",
@@ -254,6 +232,7 @@ def _resources(pod: Pod) -> dict[str, Any]:
     return {
         "requests": {**asked, **gpus},
         "limits": {"cpu": quantity(part.cpus), "memory": f"{part.memory_mib}Mi", **gpus},
+        **claimed,
     }
 
 

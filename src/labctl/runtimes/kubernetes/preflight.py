@@ -9,10 +9,11 @@ from labctl.runtimes.base import Problem
 from labctl.runtimes.docker.parts import image_of_workspace
 from labctl.runtimes.kubernetes import kinds
 from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes.scheduling import DRA, QUEUES
 
 if TYPE_CHECKING:
     from labctl.plan import Plan
-    from labctl.settings import Settings
+    from labctl.settings import Scheduling, Settings
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _NEEDED = (("create", "", "namespaces"), ("create", "apps", "deployments"), ("create", "", "pods/exec"))
@@ -23,6 +24,7 @@ def problems(plan: Plan, api: Api, settings: Settings) -> Iterator[Problem]:
     yield from _rights(api)
     yield from _images(plan)
     yield from _storage(plan, api, settings)
+    yield from _scheduling(plan, api, settings.scheduling)
     for name in () if plan.egress else plan.absent_models:
         yield Problem(
             what=f"the model {name} is taken from a hub, which this lab's network does not reach",
@@ -69,6 +71,35 @@ def _storage(plan: Plan, api: Api, settings: Settings) -> Iterator[Problem]:
         yield from _class(api, settings.storage_class)
     elif settings.workspace_volume == "claim" or plan.models:
         yield from _default_class(api)
+
+
+def _scheduling(plan: Plan, api: Api, scheduling: Scheduling) -> Iterator[Problem]:
+    """Whether the cluster knows what the settings ask of it: only what is there is used."""
+    if scheduling.queue and not _serves(api, QUEUES, "localqueues"):
+        yield Problem(
+            what=f"LABCTL_KUEUE_QUEUE is {scheduling.queue!r}, and the cluster does not serve LocalQueue of {QUEUES}",
+            hint="install Kueue 0.14 or later (https://kueue.sigs.k8s.io), or unset it",
+        )
+    if scheduling.device_class and plan.allocation and not _serves(api, DRA, "resourceclaimtemplates"):
+        yield Problem(
+            what=f"LABCTL_GPU_DEVICE_CLASS is {scheduling.device_class!r}, and the cluster does not serve {DRA}",
+            hint="Kubernetes 1.34 has it, with NVIDIA's DRA driver; or unset it to ask for " + scheduling.gpu_resource,
+        )
+    if scheduling.priority_class and api.find("PriorityClass", None, scheduling.priority_class) is None:
+        yield Problem(
+            what=f"the cluster has no priority class {scheduling.priority_class!r}",
+            hint="`kubectl get priorityclass` shows them; set LABCTL_PRIORITY_CLASS to one, or unset it",
+        )
+
+
+def _serves(api: Api, version: str, resources: str) -> bool:
+    try:
+        answer = api.get(f"/apis/{version}")
+    except ApiError as error:
+        if error.is_missing:
+            return False
+        raise
+    return any(each["name"] == resources for each in answer.get("resources") or [])
 
 
 def _class(api: Api, name: str) -> Iterator[Problem]:

@@ -23,7 +23,9 @@ def wanted(plan: Plan, settings: Settings, folder: SessionFolder, expires_at: st
     """Everything that `up` declares. Raises PreflightError, LabFileError."""
     storage = storage_of(plan, settings)
     host = _host(plan, settings, storage)
-    declared = manifests.declared(plan, host, home=home_id(folder.home), expires_at=expires_at, storage=storage)
+    declared = manifests.declared(
+        plan, host, home=home_id(folder.home), expires_at=expires_at, storage=storage, scheduling=settings.scheduling
+    )
     return Wanted(
         plan=plan, host=host, storage=storage, declared=declared, handle=handles.make(plan, host, storage, folder)
     )
