@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from labctl.disk import nearest
 from labctl.errors import LabctlError
 from labctl.labs import catalog
+from labctl.sessions.cluster_finding import cluster
 from labctl.sessions.context import Context
 from labctl.sessions.finding import Finding
 from labctl.sessions.gpu_findings import gpu_findings, in_containers, inventory_of
@@ -36,6 +37,7 @@ def examine(ctx: Context) -> list[Finding]:
         _labs(ctx),
         *gpu_findings(gpus),
         *_engine(ctx, gpus),
+        *cluster(ctx),
         _compiler(),
     ]
 

@@ -6,18 +6,17 @@ Who is turned away for a moment (429, 5xx, a server that restarts) asks again wi
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from labctl.errors import EngineError
 from labctl.runtimes.kubernetes import kinds
+from labctl.runtimes.kubernetes.configured import HINT, is_configured, is_inside
 from labctl.units import format_duration
 
 MANAGER = "labctl"
@@ -37,7 +36,6 @@ _WORDS = {
     503: "the API is not ready (HTTP 503)",
 }
 """What a refusal means that comes without a word."""
-_SECRET_FILES = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
 
 
 class ApiError(EngineError):
@@ -67,11 +65,6 @@ class ApiError(EngineError):
         return self.status == 404
 
 
-def is_inside() -> bool:
-    """Whether this process is a pod of the cluster that it speaks to. KUBECONFIG names another one."""
-    return "KUBERNETES_SERVICE_HOST" in os.environ and not os.environ.get("KUBECONFIG") and Path(_SECRET_FILES).exists()
-
-
 class Api:
     """One cluster, as the current context of KUBECONFIG or the pod's own account names it. Threads may share it.
 
@@ -85,6 +78,10 @@ class Api:
 
     @cached_property
     def configuration(self) -> Any:
+        if not is_configured(self.kubeconfig):
+            raise EngineError(
+                f"no Kubernetes cluster is configured: {self.kubeconfig or 'KUBECONFIG'} names none", HINT
+            )
         import kubernetes.client
         import kubernetes.config
         from kubernetes.config.config_exception import ConfigException
@@ -98,7 +95,7 @@ class Api:
         except (ConfigException, OSError, ValueError, TypeError) as error:
             raise EngineError(
                 f"no Kubernetes cluster is configured: {error}",
-                "set KUBECONFIG to the cluster's file, or put it at ~/.kube/config; `kubectl cluster-info` tries it",
+                HINT,
             ) from error
         made.connection_pool_maxsize = _POOL
         return made

@@ -20,7 +20,7 @@ from labctl.disk import locked, read_json, write_atomically
 from labctl.errors import EngineError
 from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.folder import SessionFolder
-from labctl.runtimes.kubernetes.api import is_inside
+from labctl.runtimes.kubernetes.configured import is_inside
 from labctl.runtimes.local import ports
 
 LOCK, LOG = "forwarder.lock", "forwarder.log"

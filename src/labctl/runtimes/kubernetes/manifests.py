@@ -23,6 +23,7 @@ from labctl.runtimes.docker.parts import (
     shown,
 )
 from labctl.runtimes.kubernetes import fences, folders, labels
+from labctl.runtimes.kubernetes import scheduling as schedule
 from labctl.runtimes.kubernetes import storage as storages
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.pods import (
@@ -32,10 +33,10 @@ from labctl.runtimes.kubernetes.pods import (
     USER,
     WORKSPACE_CLAIM,
     Pod,
-    claim_template,
     secrets_of,
     template,
 )
+from labctl.runtimes.kubernetes.scheduling import ANYWHERE
 from labctl.runtimes.kubernetes.storage import Storage
 from labctl.settings import Scheduling
 
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
     from labctl.settings import Settings
 
 _MODELS = "/models"
-CLAIMED, ANYWHERE = Storage(), Scheduling()
-QUEUES, DRA = "kueue.x-k8s.io/v1beta2", "resource.k8s.io/v1"
-QUEUE_NAME, LOCAL_QUEUE = "kueue.x-k8s.io/queue-name", "labctl"
+CLAIMED = Storage()
 _MANY_CPUS = 1024
 """A cluster's node says itself how many it has."""
 
@@ -101,8 +100,8 @@ def declared(
         *storages.claims(plan, storage, name, _keeper(plan, host)),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
-        *_queue(scheduling),
-        *_gpu_claims(plan, every, scheduling),
+        *schedule.queue(scheduling),
+        *schedule.claim_templates(every, plan.gpu, scheduling),
     ]
     return Declared(
         namespace=fences.namespace(name, marks, labels.notes(expires_at)),
@@ -197,53 +196,7 @@ def _runs(
         seeded=storage.folder is None,
     )
     made = _job(pod, marks) if once else _deployment(pod, marks)
-    return _queued(made, scheduling) if part.gpus else made
-
-
-def _queue(scheduling: Scheduling) -> Iterator[Manifest]:
-    """The session's door to Kueue's queue, where the cluster has one for labs."""
-    if scheduling.queue:
-        spec = {"clusterQueue": scheduling.queue}
-        yield {"apiVersion": QUEUES, "kind": "LocalQueue", "metadata": {"name": LOCAL_QUEUE}, "spec": spec}
-
-
-def _queued(manifest: Manifest, scheduling: Scheduling) -> Manifest:
-    """What has GPUs waits in the queue; the rest of the session does not."""
-    if not scheduling.queue:
-        return manifest
-    metadata = manifest["metadata"]
-    return {**manifest, "metadata": {**metadata, "labels": {**metadata["labels"], QUEUE_NAME: LOCAL_QUEUE}}}
-
-
-def _gpu_claims(plan: Plan, every: Sequence[Part], scheduling: Scheduling) -> Iterator[Manifest]:
-    """With DRA: what each part with GPUs claims of the device class, with the memory and capability that the lab needs."""
-    for part in every:
-        if part.gpus and scheduling.device_class:
-            exactly = {
-                "deviceClassName": scheduling.device_class,
-                "allocationMode": "ExactCount",
-                "count": len(part.gpus),
-                **({"selectors": found} if (found := _device_selectors(plan)) else {}),
-            }
-            devices = {"requests": [{"name": "gpu", "exactly": exactly}]}
-            spec = {"spec": {"devices": devices}}
-            name = claim_template(part.name)
-            yield {"apiVersion": DRA, "kind": "ResourceClaimTemplate", "metadata": {"name": name}, "spec": spec}
-
-
-def _device_selectors(plan: Plan) -> list[dict[str, Any]]:
-    """NVIDIA's DRA driver tells memory as a capacity, and the compute capability as a version (k8s-dra-driver-gpu, device attributes)."""
-    need = plan.gpu
-    if need is None:
-        return []
-    found = []
-    if need.memory:
-        found.append(f"device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('{need.memory}Mi')) >= 0")
-    if need.compute_capability:
-        wanted, sign = need.compute_capability.lstrip(">="), "==" if need.compute_capability.startswith("==") else ">="
-        version = "device.attributes['gpu.nvidia.com'].cudaComputeCapability"
-        found.append(f"{version}.compareTo(semver('{wanted}.0')) {sign} 0")
-    return [{"cel": {"expression": each}} for each in found]
+    return schedule.queued(made, scheduling) if part.gpus else made
 
 
 def _health(plan: Plan, part: Part) -> tuple[Mapping[str, Any] | None, Mapping[str, int]]:

@@ -16,6 +16,7 @@ from labctl.runtimes.kubernetes import kinds, labels
 from labctl.runtimes.kubernetes.api import Api, ApiError
 from labctl.runtimes.kubernetes.feed import Feed
 from labctl.runtimes.kubernetes.seen import Seen, event_words, liveliest, seen
+from labctl.runtimes.kubernetes.snapshots import Listed, Snapshots
 
 LASTING = ("service", "workspace")
 """Roles of what runs as long as the session does."""
@@ -31,6 +32,7 @@ class Cluster:
         home_of = home_id(home)
         self.api = Api(kubeconfig)
         self.feed = Feed(self.api, home_of, namespace)
+        self.snapshots = Snapshots(self.api, home_of)
 
 
 class Namespace:
@@ -55,18 +57,18 @@ class Namespace:
         return self.folder.session
 
     def refresh(self) -> Namespace:
-        """Look at everything that runs: three lists, asked at the same time."""
-        every = ("Pod", *kinds.WORKLOADS)
-        with ThreadPoolExecutor(len(every)) as pool:
-            pods, *workloads = pool.map(lambda kind: self.api.items(kind, self.name), every)
-        named = zip(kinds.WORKLOADS, workloads, strict=True)
-        self.show(pods, [{**each, "kind": kind} for kind, some in named for each in some])
-        return self
+        """Look at everything that runs."""
+        return self._show(self.cluster.snapshots.now(self.name))
 
-    def show(self, pods: Sequence[Mapping[str, Any]], workloads: Sequence[Mapping[str, Any]]) -> None:
-        """This is what there is now."""
-        self.see([seen(pod) for pod in pods])
-        self.workloads = {each["metadata"]["name"]: each for each in workloads}
+    def glance(self) -> Namespace:
+        """The same for who only looks: what was seen a moment ago will do, unless this process has changed something since."""
+        return self._show(self.cluster.snapshots.lately(self.name))
+
+    def _show(self, found: Listed) -> Namespace:
+        self.see([seen(pod) for pod in found.get("Pod", ())])
+        every = [{**each, "kind": kind} for kind in kinds.WORKLOADS for each in found.get(kind, ())]
+        self.workloads = {each["metadata"]["name"]: each for each in every}
+        return self
 
     def require(self) -> None:
         """Return while it is there. Raises EngineError when it was deleted, or is being."""

@@ -95,7 +95,10 @@ class KubernetesRuntime:
             with folder.lock(lambda: progress(_waiting(plan.session))):
                 made = wanted(plan, self._settings, folder, expires_at)
                 namespace = Namespace(self._cluster, folder, made.handle)
-                return up.up(made, namespace, progress, expires_at=expires_at)
+                try:
+                    return up.up(made, namespace, progress, expires_at=expires_at)
+                finally:
+                    self._cluster.snapshots.changed()
 
     def state(self, handle: Handle, *, probe: bool = True) -> list[ServiceState]:
         return state.states(self._namespace(handle), probe=probe)
@@ -163,7 +166,9 @@ class KubernetesRuntime:
         known = self._known(handle)
         namespace = self._namespace(known)
         with disk_trouble(self._settings.home), namespace.folder.lock(lambda: progress(_waiting(namespace.session))):
-            return up.withdraw(namespace, known, kept.plan(namespace.folder))
+            lighter = up.withdraw(namespace, known, kept.plan(namespace.folder))
+            self._cluster.snapshots.changed()
+            return lighter
 
     def end_services(self, handle: Handle, names: Sequence[str], progress: Progress) -> None:
         from labctl.runtimes.kubernetes import up
@@ -171,6 +176,7 @@ class KubernetesRuntime:
         namespace = self._namespace(self._known(handle))
         with disk_trouble(self._settings.home), namespace.folder.lock(lambda: progress(_waiting(namespace.session))):
             up.end_services(namespace, names)
+            self._cluster.snapshots.changed()
 
     def secrets(self, handle: Handle) -> Mapping[str, str]:
         return secrets.read(self._folder(handle["session"]).root)
@@ -191,6 +197,7 @@ class KubernetesRuntime:
             folder.create_root()
             with folder.lock(lambda: progress(_waiting(folder.session))):
                 up.down(self._namespace(handle), progress)
+                self._cluster.snapshots.changed()
                 forwards.forget(folder)
                 for file in (folder.handle, folder.plan):
                     file.unlink(missing_ok=True)

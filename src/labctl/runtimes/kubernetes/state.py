@@ -17,7 +17,7 @@ def states(namespace: Namespace, *, probe: bool) -> list[ServiceState]:
     services: Mapping[str, Mapping[str, Any]] = namespace.handle.get("services", {})
     if not services:
         return []
-    namespace.refresh()
+    namespace.glance()
     ways = forwards.ways(namespace.folder, namespace.name, services)
     return [_state(namespace, name, known, ways, probe=probe) for name, known in services.items()]
 

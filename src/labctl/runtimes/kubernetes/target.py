@@ -16,7 +16,7 @@ from labctl.runtimes import files
 from labctl.runtimes.exchange import NoAnswer, answer_over
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.kubernetes import commands, forwards, state, streams
-from labctl.runtimes.kubernetes.api import is_inside
+from labctl.runtimes.kubernetes.configured import is_inside
 from labctl.runtimes.kubernetes.namespace import Cluster, Namespace
 from labctl.runtimes.kubernetes.seen import answering
 from labctl.target import (
