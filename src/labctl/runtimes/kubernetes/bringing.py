@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from labctl.errors import UnhealthyError
 from labctl.progress import Progress, Step
+from labctl.runtimes.kubernetes import unmade
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Namespace
-from labctl.runtimes.kubernetes.seen import Seen, event_words, words_of_end, words_of_waiting
+from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_waiting
 from labctl.units import format_duration
 
 WITHOUT_CHECK_S, JOB_S, BUILD_S = 30.0, 600.0, 3600.0
@@ -58,7 +59,10 @@ class Bringing:
 
 
 def bring_up(namespace: Namespace, every: Sequence[Bringing], progress: Progress) -> list[str]:
-    """Declare and await all; the names of those that were begun. Raises UnhealthyError after all that could be was begun."""
+    """Declare and await all; the names of those that were begun. Raises UnhealthyError after all that could be was begun.
+
+    EngineError: the namespace was deleted meanwhile.
+    """
     by_name = {each.name: each for each in every}
     feed = namespace.cluster.feed
     with feed.followed():
@@ -156,17 +160,11 @@ def _patience_s(pod: Seen) -> float:
 
 
 def _unmade(namespace: Namespace, each: Bringing, waited: float) -> str:
-    """Why the cluster makes no pod of it: a quota, an admission webhook."""
+    """Why the cluster makes no pod of it, asked now and then. What ran before may first take its time to end."""
     if waited < _MADE_S or time.monotonic() - each.asked_at < _MADE_S:
         return ""
     each.asked_at = time.monotonic()
-    said = event_words([*namespace.events(each.name), *_of_replica_sets(namespace, each.name)])
-    return f"is not admitted: {said}" if said and waited > _MADE_S else ""
-
-
-def _of_replica_sets(namespace: Namespace, part: str) -> list[dict[str, Any]]:
-    events = namespace.api.items("Event", namespace.name, fieldSelector="involvedObject.kind=ReplicaSet")
-    return [event for event in events if event["involvedObject"]["name"].startswith(f"{part}-")]
+    return unmade.why(namespace, each.manifest, waited - namespace.grace_s(each.name))
 
 
 def _sentence(namespace: Namespace, each: Bringing) -> str:

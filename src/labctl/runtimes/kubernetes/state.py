@@ -50,7 +50,7 @@ def _state(
 def _judge(namespace: Namespace, name: str, known: Mapping[str, Any], *, probe: bool) -> tuple[State, str]:
     pod = namespace.pod(name)
     if name not in namespace.workloads:
-        return State.STOPPED, "nothing of it is in the cluster"
+        return State.STOPPED, "nothing of it is in the cluster" if namespace.workloads else namespace.loss()
     if pod is None or pod.is_ending:
         return _without_pod(namespace, name, known)
     if pod.phase == "Succeeded":
