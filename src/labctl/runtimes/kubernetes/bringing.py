@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from labctl.errors import UnhealthyError
@@ -15,7 +16,7 @@ from labctl.progress import Progress, Step
 from labctl.runtimes.kubernetes import unmade
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Namespace
-from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_waiting
+from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_loss, words_of_waiting
 from labctl.units import format_duration
 
 WITHOUT_CHECK_S, JOB_S, BUILD_S = 30.0, 600.0, 3600.0
@@ -47,6 +48,7 @@ class Bringing:
     settles: bool
     timeout_s: float
     digest: str
+    replicas: int = 1
     is_there: bool = False
     """It was declared like this before."""
     state: State = "waits"
@@ -88,7 +90,7 @@ def _advance(namespace: Namespace, each: Bringing, by_name: Mapping[str, Bringin
     pod = namespace.pod(each.name)
     if pod is not None and (pod.digest != each.digest or pod.is_ending):
         pod = None  # of what was declared before
-    if pod is not None and _is_ready(each, pod):
+    if pod is not None and _is_ready(each, pod) and _are_enough(namespace, each):
         each.state = "ready"
         progress(Step(name=each.label, state="done" if each.is_new else "unchanged"))
         return
@@ -133,6 +135,10 @@ def _is_ready(each: Bringing, pod: Seen) -> bool:
     return not each.settles or time.monotonic() - each.running_since[1] >= _SETTLED_S
 
 
+def _are_enough(namespace: Namespace, each: Bringing) -> bool:
+    return each.replicas == 1 or namespace.ready(each.name, each.digest) >= each.replicas
+
+
 def _trouble(namespace: Namespace, each: Bringing, pod: Seen | None) -> str:
     """Why it will not become ready, or not in time; empty while it may."""
     waited = time.monotonic() - each.begun_at
@@ -164,6 +170,9 @@ def _unmade(namespace: Namespace, each: Bringing, waited: float) -> str:
     if waited < _MADE_S or time.monotonic() - each.asked_at < _MADE_S:
         return ""
     each.asked_at = time.monotonic()
+    before = namespace.pod(each.name)
+    if before is not None and before.is_lost(datetime.now(UTC)):
+        return f"cannot be replaced: {words_of_loss(before)}"
     return unmade.why(namespace, each.manifest, waited - namespace.grace_s(each.name))
 
 

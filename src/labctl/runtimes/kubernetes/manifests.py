@@ -82,6 +82,7 @@ def declared(
     """Everything but the values of secrets. Raises LabFileError for a lab whose files do not fit into ConfigMaps."""
     name, marks = labels.namespace(plan.session, home), labels.of_plan(plan, home)
     every = session_parts(plan, host)
+    counted = [part for part in every for _ in range(_replicas(plan, part))]
     builders = [builder(plan, model, host) for model in plan.models]
     recipes = [_recipe(model) for model in plan.models]
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
@@ -110,7 +111,7 @@ def declared(
             for part, recipe in zip(builders, recipes, strict=True)
         ],
         runs={
-            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage, scheduling), name, marks)
+            part.name: fences.marked(_runs(plan, part, files, marks, len(counted), storage, scheduling), name, marks)
             for part in every
         },
     )
@@ -142,6 +143,11 @@ def secret(plan: Plan, values: Mapping[str, str], home: str) -> Manifest:
 
 def _gpus(every: Sequence[Part]) -> int:
     return sum(len(part.gpus) for part in every)
+
+
+def _replicas(plan: Plan, part: Part) -> int:
+    service = plan.service(part.name)
+    return service.replicas if service else 1
 
 
 def _services(plan: Plan, host: Host) -> Iterator[Manifest]:
@@ -185,6 +191,7 @@ def _runs(
         revive=not once and (service is None or service.owner == "lab"),
         gpu=plan.gpu,
         share=share,
+        replicas=_replicas(plan, part),
         scheduling=scheduling,
         seeded=storage.folder is None,
     )
@@ -247,16 +254,25 @@ def _build(part: Part, recipe: Sequence[Folder], marks: Mapping[str, str]) -> Ma
 
 
 def _deployment(pod: Pod, marks: Mapping[str, str]) -> Manifest:
-    """`Recreate`: a workspace, a GPU and a quota have no room for two."""
     made, name = template(pod, marks), pod.part.name
     spec = {
-        "replicas": 1,
+        "replicas": pod.replicas,
         "revisionHistoryLimit": 1,
-        "strategy": {"type": "Recreate"},
+        "strategy": _strategy(pod),
         "selector": {"matchLabels": {SERVICE: name}},
         "template": made,
     }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(pod, made), "spec": spec}
+
+
+def _strategy(pod: Pod) -> dict[str, Any]:
+    """One is ended before its successor is made: a GPU and a quota have no room for two. Of more, all answer meanwhile; where
+    each has a GPU, all but one.
+    """
+    if pod.replicas == 1:
+        return {"type": "Recreate"}
+    spare = {"maxUnavailable": 1, "maxSurge": 0} if pod.part.gpus else {"maxUnavailable": 0, "maxSurge": 1}
+    return {"type": "RollingUpdate", "rollingUpdate": spare}
 
 
 def _job(pod: Pod, marks: Mapping[str, str], retries: int = 0) -> Manifest:

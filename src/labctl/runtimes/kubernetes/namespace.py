@@ -92,6 +92,11 @@ class Namespace:
         """The pod that stands for a part, as it was last seen."""
         return self._by_part.get(part)
 
+    def ready(self, part: str, digest: str = "") -> int:
+        """How many pods of a part may be asked; those that were declared like this, when `digest` is given."""
+        own = [pod for pod in self.pods if pod.part == part and pod.role in LASTING and not pod.is_ending]
+        return sum(pod.ready and digest in ("", pod.digest) for pod in own)
+
     def parts(self, roles: Sequence[str] = LASTING) -> list[str]:
         """The parts that have a Deployment or a Job."""
         return [name for name, each in self.workloads.items() if _label(each, ROLE) in roles]

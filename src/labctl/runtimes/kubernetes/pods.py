@@ -33,6 +33,7 @@ _CONTAINER_SECURITY = {
     "readOnlyRootFilesystem": True,
 }
 _INIT_MEMORY_MIB = 256
+_DRAIN_S = 5
 _CPU_REQUEST = 0.01
 """Of the cores that a container may use: a lab says the most, and most of the time it waits for its learner."""
 _SEED = """\
@@ -80,6 +81,8 @@ class Pod:
     share: int = 1
     """Of how many pods this is one: together they ask for the memory that each may take."""
     scheduling: Scheduling = ANYWHERE
+    replicas: int = 1
+    """More than one are changed one after the other, and none may be asked that is about to end."""
     seeded: bool = True
     """Whether it lays the starter's files where there are none yet."""
 
@@ -116,7 +119,7 @@ def _spec(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
         "enableServiceLinks": False,
         "shareProcessNamespace": True,  # its first process reaps what the container's leaves behind
         "hostname": part.name,
-        "terminationGracePeriodSeconds": max(1, round(part.grace_s)),
+        "terminationGracePeriodSeconds": max(1, round(part.grace_s)) + _DRAIN_S * (pod.replicas > 1),
         "securityContext": _security(pod),
         "affinity": affinity(part, pod.gpu, pod.scheduling, marks),
         "initContainers": _first(pod),
@@ -189,11 +192,18 @@ def _container(pod: Pod) -> dict[str, Any]:
         "ports": [{"containerPort": port, "protocol": "TCP"} for port in dict.fromkeys(pod.ports.values())],
         "resources": _resources(pod),
         **probes(pod.check, pod.ports, revive=pod.revive),
+        **_drain(pod),
         "securityContext": _CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*_scratch_mounts(part), *map(dict, pod.mounts)],
     }
     return {key: value for key, value in found.items() if value not in ("", [], {})}
+
+
+def _drain(pod: Pod) -> dict[str, Any]:
+    """It answers on until nobody is sent to it any more: that it ends is told to all nodes only while it ends."""
+    sleep = {"exec": {"command": ["sleep", str(_DRAIN_S)]}}
+    return {"lifecycle": {"preStop": sleep}} if pod.replicas > 1 else {}
 
 
 def _command(part: Part) -> dict[str, Any]:

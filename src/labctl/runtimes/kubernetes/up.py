@@ -69,6 +69,8 @@ def changes(wanted: Wanted, namespace: Namespace) -> list[str]:
             found.append(f"start {_label(name)}")
         elif namespace.digest(name) != _digest(manifest):
             found.append(f"replace {_label(name)}: its settings changed")
+        elif kinds.replicas(namespace.workloads[name]) != kinds.replicas(manifest):
+            found.append(f"run {kinds.replicas(manifest)} of {_label(name)}")
         elif name in now and now[name].state not in _WELL:
             found.append(f"start {_label(name)} again: {now[name].reason or now[name].state}")
     return found + [f"end {_label(name)}" for name in namespace.parts() if name not in wanted.declared.runs]
@@ -182,12 +184,8 @@ def _hidden(wanted: Wanted, namespace: Namespace) -> list[Manifest]:
 def _reclaim(every: Sequence[Bringing], namespace: Namespace) -> None:
     """Declare again what somebody else has changed. Raises ApiError, with who it was, for what we declare otherwise."""
     for each in every:
-        if each.is_there and _is_changed(namespace.workloads[each.name], each.manifest):
+        if each.is_there and kinds.is_touched(namespace.workloads[each.name], MANAGER):
             namespace.api.apply(each.manifest)
-
-
-def _is_changed(live: Mapping[str, Any], manifest: Manifest) -> bool:
-    return kinds.is_touched(live, MANAGER) or kinds.replicas(live) != kinds.replicas(manifest)
 
 
 def _bringings(wanted: Wanted, namespace: Namespace) -> list[Bringing]:
@@ -225,7 +223,8 @@ def _bringing(
         settles=name != WORKSPACE,
         timeout_s=timeout_s or (float(check["timeout"]) if check else default_s),
         digest=_digest(manifest),
-        is_there=name in namespace.workloads and namespace.digest(name) == _digest(manifest),
+        replicas=kinds.replicas(manifest),
+        is_there=name in namespace.workloads and _is_same(namespace.workloads[name], manifest),
     )
 
 
@@ -251,6 +250,8 @@ def _is_broken(namespace: Namespace, each: Bringing) -> bool:
     if not each.is_there:
         return is_job or each.manifest["kind"] == "Job"
     pod = namespace.pod(each.name)
+    if each.replicas > 1 and namespace.ready(each.name):
+        return False  # some answer: the cluster brings the others
     if pod is None and unmade.refusal(namespace.workloads[each.name]):
         return True  # the cluster would try again, but later and later
     if pod is None:
@@ -263,6 +264,12 @@ def _is_broken(namespace: Namespace, each: Bringing) -> bool:
 
 def _digest(manifest: Manifest) -> str:
     return str(manifest["metadata"]["annotations"][DIGEST])
+
+
+def _is_same(live: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Whether it was declared like this, and nobody has scaled it."""
+    known = (live["metadata"].get("annotations") or {}).get(DIGEST, "")
+    return known == _digest(manifest) and kinds.replicas(live) == kinds.replicas(manifest)
 
 
 def _label(name: str) -> str:
