@@ -75,3 +75,18 @@ def test_a_user_without_a_home_needs_only_the_two_folders(
     with pytest.raises(UsageError, match="is HOME set"):
         settings.load(environ)
     assert settings.load({**environ, "LABCTL_WORKSPACES": "/work"}).workspaces == Path("/work")
+
+
+def test_a_workspace_in_a_cluster_is_a_claim_of_its_default_storage_until_it_is_said(environ: dict[str, str]) -> None:
+    chosen = settings.load(environ)
+    assert (chosen.kubeconfig, chosen.storage_class, chosen.workspace_volume) == (None, None, "claim")
+    environ |= {"LABCTL_WORKSPACE_VOLUME": "host", "LABCTL_STORAGE_CLASS": "fast", "KUBECONFIG": "/a:/b"}
+    chosen = settings.load(environ)
+    assert (chosen.kubeconfig, chosen.storage_class, chosen.workspace_volume) == ("/a:/b", "fast", "host")
+
+
+def test_a_workspace_volume_that_there_is_not_is_refused_with_those_there_are(environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="'nfs'") as caught:
+        settings.load({**environ, "LABCTL_WORKSPACE_VOLUME": "nfs"})
+    assert "claim" in f"{caught.value.what} {caught.value.hint}"
+    assert "host" in f"{caught.value.what} {caught.value.hint}"

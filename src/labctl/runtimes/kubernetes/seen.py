@@ -57,7 +57,8 @@ class Seen:
     @property
     def has_ended(self) -> bool:
         """Whether it was ended and none of its processes is left: the cluster only tidies up after it."""
-        return self.is_ending and not self.running and (self.is_over or self.exit_code is not None)
+        has_never_begun = self.phase == "Pending" and bool(self.unschedulable or self.waits in _BAD_IMAGE)
+        return self.is_ending and not self.running and (self.is_over or self.exit_code is not None or has_never_begun)
 
     def is_lost(self, now: datetime) -> bool:
         """Whether it was to end and its node has not said so in time, as one that is gone never does."""
