@@ -85,6 +85,7 @@ def test_what_somebody_else_has_changed_is_told_with_who_and_what(faulty: Faulty
     faulty.up()
     api = faulty.identity("api")
     faulty.kubectl("set", "image", "deployment/web", "web=localhost/other:1")
+    until(lambda: faulty.service("web").state is not State.RUNNING)
     with pytest.raises(EngineError, match=r"deployment/web was changed by somebody else: ") as told:
         faulty.up()
     assert '[name="web"].image (conflict with "kubectl' in told.value.what

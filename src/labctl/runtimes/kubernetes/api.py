@@ -149,6 +149,8 @@ class Api:
             )
         except ApiError as error:
             if error.status == 409 and error.reason == "Conflict":
+                if not force and _is_with_ourselves(error):
+                    return self.apply(manifest, force=True)
                 raise _conflict(manifest, error) from error
             raise _refused(manifest, error) from error
         return applied
@@ -353,6 +355,12 @@ def _refused(manifest: Mapping[str, Any], error: ApiError) -> ApiError:
         reason=error.reason,
         causes=error.causes,
     )
+
+
+def _is_with_ourselves(error: ApiError) -> bool:
+    """What we have patched once is ours by another way than what we apply."""
+    ours = f'conflict with "{MANAGER}"'
+    return bool(error.causes) and all(ours in str(cause.get("message", "")) for cause in error.causes)
 
 
 def _conflict(manifest: Mapping[str, Any], error: ApiError) -> ApiError:

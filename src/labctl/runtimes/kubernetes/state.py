@@ -83,7 +83,7 @@ def _not_running(namespace: Namespace, name: str, pod: Seen) -> tuple[State, str
     if pod.waits == "CrashLoopBackOff":
         return State.FAILED, f"{waits}{_said(namespace, name)}"
     if pod.exit_code is not None:
-        return State.FAILED, f"it {words_of_end(pod)}, and is tried again"
+        return State.FAILED, f"it {words_of_end(pod)}, and is tried again{_said(namespace, name)}"
     return (State.FAILED if waits else State.STARTING), waits
 
 
