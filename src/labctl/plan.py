@@ -93,6 +93,7 @@ class ServicePlan(Model):
     mem_limit: int | None = None
     gpu: bool = True
     tmpfs: list[str] = []
+    replicas: int = 1
     digest: str
 
     def is_awaited(self, others: Iterable[ServicePlan]) -> bool:
@@ -358,7 +359,9 @@ def _service(name: str, service: Service, context: Mapping[str, Any], layout: La
         "depends_on": {key: d.model_dump() for key, d in service.depends_on.items()},
     }
     with _checked_again(loc):
-        return ServicePlan.model_validate({**values, "digest": _digest(values)})
+        return ServicePlan.model_validate(
+            {**values, "digest": _digest({key: each for key, each in values.items() if key != "replicas"})}
+        )
 
 
 def _workspace(lab: Lab, context: Mapping[str, Any], layout: Layout) -> WorkspacePlan:

@@ -264,13 +264,14 @@ class KubernetesEngine:
             return "KUBECONFIG names no cluster: start one (kind, k3d, …) and export KUBECONFIG=/its/file"
         if shutil.which("kubectl") is None:
             return "there is no kubectl on PATH: https://kubernetes.io/docs/tasks/tools/"
-        nodes = self._api.items("Node")
-        images = {
-            name for node in nodes for image in node["status"].get("images") or [] for name in image["names"] or []
-        }
-        if not any(name.endswith(IMAGE) for name in images):
+        if not self.has_image(IMAGE):
             return f"the cluster's node has no image {IMAGE}: load it (`kind load docker-image {IMAGE}`)"
         return ""
+
+    def has_image(self, wanted: str) -> bool:
+        """Whether a node says that it has it."""
+        images = [image for node in self._api.items("Node") for image in node["status"].get("images") or []]
+        return any(name.endswith(wanted) for image in images for name in image["names"] or [])
 
     def environ(self) -> dict[str, str]:
         config = "/nowhere/config" if self._is_broken else self._config

@@ -163,7 +163,7 @@ class Home:
         return UpRequest(lab=labs.LAB, learner=learner, **choices)
 
 
-def until(holds: Callable[[], bool], *, within_s: float = 30.0) -> None:
+def until(holds: Callable[[], bool], *, within_s: float = 90.0) -> None:
     """Return as soon as `holds()`; AssertionError when it does not in time."""
     deadline = time.monotonic() + within_s
     while not holds():

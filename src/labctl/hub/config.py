@@ -95,6 +95,7 @@ c.JupyterHub.hub_connect_ip = {place.address!r}
 c.Spawner.hub_connect_url = {place.sessions_url!r}
 c.ConfigurableHTTPProxy.should_start = False
 c.ConfigurableHTTPProxy.api_url = {place.proxy_api!r}
+c.JupyterHub.last_activity_interval = 20  # a proxy that was restarted knows no session until the Hub looks
 c.JupyterHub.cleanup_proxy = False
 """
 

@@ -175,8 +175,18 @@ class Service(Model):
     """Whether it gets the session's GPUs in the gpu profile; false for what only watches, as Prometheus does."""
     tmpfs: list[ContainerPath] = []
     """Folders that its container may write besides the workspace, /tmp and its home; empty at each start."""
+    replicas: int = Field(default=1, ge=1, le=16)
+    """How many of it run at a time on Kubernetes, behind one name, changed one after the other; elsewhere one runs."""
     profiles: list[Literal["cpu", "gpu"]] = []
     """Only in these profiles; in all when left out."""
+
+    @model_validator(mode="after")
+    def _replicas_answer(self) -> Service:
+        if self.replicas > 1 and self.restart == "no":
+            raise ValueError("replicas: what is meant to end (restart: no) runs once; leave replicas out")
+        if self.replicas > 1 and (not self.ports or self.healthcheck is None):
+            raise ValueError("replicas: give ports and a healthcheck, which tells who of them may be asked")
+        return self
 
     @model_validator(mode="after")
     def _something_runs(self) -> Service:
@@ -247,6 +257,7 @@ class LabSpec(Model):
         problems = [
             *_reserved(self),
             *_unknown_dependencies(self),
+            *_replicated_jobs(self),
             *_unknown_needs(self),
             *_unknown_services(self),
             *_cycles(self),
@@ -270,6 +281,17 @@ def _unknown_dependencies(lab: LabSpec) -> list[str]:
         for name, service in lab.services.items()
         for other in service.depends_on
         if other not in lab.services
+    ]
+
+
+def _replicated_jobs(lab: LabSpec) -> list[str]:
+    return [
+        f"services.{other}.replicas is {lab.services[other].replicas}, but {name} waits for it to end: leave replicas out"
+        for name, service in lab.services.items()
+        for other, need in service.depends_on.items()
+        if need.condition == "service_completed_successfully"
+        and other in lab.services
+        and lab.services[other].replicas > 1
     ]
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from labctl.runtimes.docker.labels import home_id
 from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.labels import namespace
+from labctl.sessions.view import SessionView
 from tests.conformance.engines import KubernetesEngine
 from tests.conformance.homes import Home
 from tests.integration.kubernetes.proxy import Proxy
@@ -45,6 +49,12 @@ class FaultyHome(Home):
         done = subprocess.run(where, input=said, capture_output=True, text=True, check=False, timeout=WAIT_S)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @contextmanager
+    def beginning(self) -> Iterator[Future[SessionView]]:
+        """An `up` that goes on meanwhile; it has ended when the block has."""
+        with ThreadPoolExecutor(1) as pool:
+            yield pool.submit(self.up)
 
     def pods(self) -> list[dict[str, Any]]:
         """All that the namespace has."""

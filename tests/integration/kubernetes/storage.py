@@ -41,7 +41,7 @@ def storage_class(api: Api, folder: Path, volumes: int) -> Iterator[str]:
 
 def _volume(name: str, storage_class: str, place: Path) -> dict[str, Any]:
     spec = {
-        "capacity": {"storage": "1Gi"},
+        "capacity": {"storage": "100Gi"},
         "accessModes": ["ReadWriteOnce"],
         "persistentVolumeReclaimPolicy": "Retain",
         "storageClassName": storage_class,

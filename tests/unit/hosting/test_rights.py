@@ -10,7 +10,7 @@ import pytest
 from celpy.adapter import json_to_cel
 from celpy.celtypes import MapType, StringType
 
-from labctl.runtimes.kubernetes import judge
+from labctl.runtimes.kubernetes import judge, kinds
 from tests.unit.hosting.tree import Manifest, plain
 
 ROLES = {each["metadata"]["name"]: each["rules"] for each in plain() if each["kind"] == "ClusterRole"}
@@ -69,6 +69,18 @@ def test_the_hub_may_apply_what_a_session_is_made_of(kind: str, group: str) -> N
     resource = path(kind).rpartition("/")[2]
     rules = [rule for rule in ROLES["labctl-hub"] if resource in rule["resources"] and group in rule["apiGroups"]]
     assert {"create", "patch", "get", "delete"} <= {verb for rule in rules for verb in rule["verbs"]}
+
+
+WITHOUT = {
+    "persistentvolumes": "a folder of the host that labctl runs on; in a cluster workspaces are claims",
+    "selfsubjectaccessreviews": "everybody may ask what they may do",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(kinds._PLURALS))
+def test_no_kind_that_the_runtime_knows_was_forgotten(kind: str) -> None:
+    plural = kinds._PLURALS[kind]
+    assert bool(verbs("labctl-hub", plural)) is (plural not in WITHOUT)
 
 
 def test_nobody_reads_secrets() -> None:

@@ -23,6 +23,9 @@ MANAGER = "labctl"
 """The field manager: what of an object is ours."""
 PATIENCE_S = 45.0
 """So long a server that has answered before is waited for."""
+_WEBHOOK_S = 10.0
+"""So long an admission webhook that does not answer: it may be gone for good."""
+_UNREACHED, _DENIED = "failed calling webhook", "admission webhook"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _CONNECT_S, _ANSWER_S = 5.0, 60.0
 _POOL = 64
@@ -147,7 +150,7 @@ class Api:
         except ApiError as error:
             if error.status == 409 and error.reason == "Conflict":
                 raise _conflict(manifest, error) from error
-            raise
+            raise _refused(manifest, error) from error
         return applied
 
     def merge(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,14 +228,15 @@ class Api:
         return {"authorization": found["value"]} if found and found.get("value") else {}
 
     def _patiently(self, ask: Any) -> Any:
-        deadline, pause_s = time.monotonic() + PATIENCE_S, _FIRST_PAUSE_S
+        begun, pause_s = time.monotonic(), _FIRST_PAUSE_S
         while True:
             try:
                 answer = ask()
             except ApiError as error:
                 is_passing = error.status in _TRIED_AGAIN or (error.status == 0 and self._has_answered)
                 wait_s = error.retry_after_s + pause_s * random.uniform(0.7, 1.3)  # noqa: S311 - so that not all come back at once
-                if not is_passing or time.monotonic() + wait_s > deadline:
+                longest_s = _WEBHOOK_S if _UNREACHED in error.what else PATIENCE_S
+                if not is_passing or time.monotonic() + wait_s > begun + longest_s:
                     raise
                 time.sleep(wait_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -306,7 +310,7 @@ def _refusal(answer: Any) -> ApiError:
     again = f"; it wants to be asked again in {format_duration(retry_after_s)}" if retry_after_s else ""
     return ApiError(
         f"the cluster refused: {message}{again}",
-        _hint(status, causes),
+        _hint(status, message, causes),
         status=status,
         reason=reason,
         causes=causes,
@@ -319,7 +323,9 @@ def _retry_after_s(answer: Any) -> float:
     return float(said) if said.isdigit() else 0.0
 
 
-def _hint(status: int, causes: Any) -> str:
+def _hint(status: int, message: str, causes: Any) -> str:
+    if _UNREACHED in message or _DENIED in message:
+        return "whoever runs the cluster has this rule: `kubectl get validatingwebhookconfigurations`; then the same command again"
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return "`labctl up` again waits until the namespace is gone, and makes it anew"
     if status in (401, 403):
@@ -335,6 +341,17 @@ def _meaning(error: Exception) -> ApiError:
     return ApiError(
         f"the cluster's API does not answer: {why[-300:]}",
         "`kubectl cluster-info` asks it too; KUBECONFIG names the cluster",
+    )
+
+
+def _refused(manifest: Mapping[str, Any], error: ApiError) -> ApiError:
+    """The same, with what it was about."""
+    return ApiError(
+        f"{kinds.words(manifest)}: {error.what}",
+        error.hint,
+        status=error.status,
+        reason=error.reason,
+        causes=error.causes,
     )
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from labctl.errors import UnhealthyError
 from labctl.progress import Progress, Step
+from labctl.runtimes.kubernetes import unmade
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Namespace
-from labctl.runtimes.kubernetes.seen import Seen, event_words, words_of_end, words_of_waiting
+from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_loss, words_of_waiting
 from labctl.units import format_duration
 
 WITHOUT_CHECK_S, JOB_S, BUILD_S = 30.0, 600.0, 3600.0
@@ -46,6 +48,7 @@ class Bringing:
     settles: bool
     timeout_s: float
     digest: str
+    replicas: int = 1
     is_there: bool = False
     """It was declared like this before."""
     state: State = "waits"
@@ -58,7 +61,10 @@ class Bringing:
 
 
 def bring_up(namespace: Namespace, every: Sequence[Bringing], progress: Progress) -> list[str]:
-    """Declare and await all; the names of those that were begun. Raises UnhealthyError after all that could be was begun."""
+    """Declare and await all; the names of those that were begun. Raises UnhealthyError after all that could be was begun.
+
+    EngineError: the namespace was deleted meanwhile.
+    """
     by_name = {each.name: each for each in every}
     feed = namespace.cluster.feed
     with feed.followed():
@@ -84,7 +90,7 @@ def _advance(namespace: Namespace, each: Bringing, by_name: Mapping[str, Bringin
     pod = namespace.pod(each.name)
     if pod is not None and (pod.digest != each.digest or pod.is_ending):
         pod = None  # of what was declared before
-    if pod is not None and _is_ready(each, pod):
+    if pod is not None and _is_ready(each, pod) and _are_enough(namespace, each):
         each.state = "ready"
         progress(Step(name=each.label, state="done" if each.is_new else "unchanged"))
         return
@@ -129,6 +135,10 @@ def _is_ready(each: Bringing, pod: Seen) -> bool:
     return not each.settles or time.monotonic() - each.running_since[1] >= _SETTLED_S
 
 
+def _are_enough(namespace: Namespace, each: Bringing) -> bool:
+    return each.replicas == 1 or namespace.ready(each.name, each.digest) >= each.replicas
+
+
 def _trouble(namespace: Namespace, each: Bringing, pod: Seen | None) -> str:
     """Why it will not become ready, or not in time; empty while it may."""
     waited = time.monotonic() - each.begun_at
@@ -156,17 +166,14 @@ def _patience_s(pod: Seen) -> float:
 
 
 def _unmade(namespace: Namespace, each: Bringing, waited: float) -> str:
-    """Why the cluster makes no pod of it: a quota, an admission webhook."""
+    """Why the cluster makes no pod of it, asked now and then. What ran before may first take its time to end."""
     if waited < _MADE_S or time.monotonic() - each.asked_at < _MADE_S:
         return ""
     each.asked_at = time.monotonic()
-    said = event_words([*namespace.events(each.name), *_of_replica_sets(namespace, each.name)])
-    return f"is not admitted: {said}" if said and waited > _MADE_S else ""
-
-
-def _of_replica_sets(namespace: Namespace, part: str) -> list[dict[str, Any]]:
-    events = namespace.api.items("Event", namespace.name, fieldSelector="involvedObject.kind=ReplicaSet")
-    return [event for event in events if event["involvedObject"]["name"].startswith(f"{part}-")]
+    before = namespace.pod(each.name)
+    if before is not None and before.is_lost(datetime.now(UTC)):
+        return f"cannot be replaced: {words_of_loss(before)}"
+    return unmade.why(namespace, each.manifest, waited - namespace.grace_s(each.name))
 
 
 def _sentence(namespace: Namespace, each: Bringing) -> str:

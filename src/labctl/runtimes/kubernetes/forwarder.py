@@ -25,7 +25,7 @@ from labctl.runtimes.docker.labels import SERVICE
 from labctl.runtimes.exchange import LOOPBACK
 from labctl.runtimes.kubernetes import forwards, streams
 from labctl.runtimes.kubernetes.api import Api
-from labctl.runtimes.kubernetes.seen import liveliest, seen
+from labctl.runtimes.kubernetes.seen import answering, seen
 
 _LOOK_S = 0.1
 _IDLE_S = 20.0
@@ -126,7 +126,7 @@ class Forwarder:
 
     def _connected(self, namespace: str, service: str, port: int) -> socket.socket:
         pods = self._api.items("Pod", namespace, labelSelector=f"{SERVICE}={service}")
-        pod = liveliest(seen(each) for each in pods).get(service)
+        pod = answering(map(seen, pods), service)
         if pod is None or not pod.running:
             raise ConnectionError("no pod of it runs")
         return streams.connect(self._api, namespace, pod.name, port)

@@ -26,6 +26,7 @@ def make(plan: Plan, host: Host, storage: Storage, folder: SessionFolder) -> dic
             "owner": service.owner,
             "is_job": service.is_awaited(plan.services),
             "grace_s": service.stop_grace_period,
+            "replicas": service.replicas,
         }
         for service in plan.services
     }

@@ -45,6 +45,7 @@ _VERSIONS = {
     "PriorityClass": "scheduling.k8s.io/v1",
     "SelfSubjectAccessReview": "authorization.k8s.io/v1",
 }
+_CLUSTER = "kube-controller-manager"
 WORKLOADS = ("Deployment", "Job")
 """What runs, and is begun one by one as its turn comes."""
 FENCES = ("ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount", "Role", "RoleBinding")
@@ -76,3 +77,18 @@ def words(manifest: Mapping[str, Any]) -> str:
     'deployment/web'
     """
     return f"{manifest['kind'].lower()}/{manifest['metadata']['name']}"
+
+
+def is_touched(live: Mapping[str, Any], manager: str) -> bool:
+    """Whether the spec of a live object has something of somebody's who is neither `manager` nor the cluster.
+
+    >>> is_touched({"metadata": {"managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}]}}, "labctl")
+    True
+    """
+    entries = live["metadata"].get("managedFields") or []
+    return any(each["manager"] not in (manager, _CLUSTER) and "f:spec" in each.get("fieldsV1", {}) for each in entries)
+
+
+def replicas(workload: Mapping[str, Any]) -> int:
+    """How many pods of it are wanted at a time."""
+    return int(workload["spec"].get("replicas", 1))

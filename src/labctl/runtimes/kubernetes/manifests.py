@@ -23,6 +23,7 @@ from labctl.runtimes.docker.parts import (
     shown,
 )
 from labctl.runtimes.kubernetes import fences, folders, labels
+from labctl.runtimes.kubernetes import scheduling as schedule
 from labctl.runtimes.kubernetes import storage as storages
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.pods import (
@@ -32,10 +33,10 @@ from labctl.runtimes.kubernetes.pods import (
     USER,
     WORKSPACE_CLAIM,
     Pod,
-    claim_template,
     secrets_of,
     template,
 )
+from labctl.runtimes.kubernetes.scheduling import ANYWHERE
 from labctl.runtimes.kubernetes.storage import Storage
 from labctl.settings import Scheduling
 
@@ -45,9 +46,7 @@ if TYPE_CHECKING:
     from labctl.settings import Settings
 
 _MODELS = "/models"
-CLAIMED, ANYWHERE = Storage(), Scheduling()
-QUEUES, DRA = "kueue.x-k8s.io/v1beta2", "resource.k8s.io/v1"
-QUEUE_NAME, LOCAL_QUEUE = "kueue.x-k8s.io/queue-name", "labctl"
+CLAIMED = Storage()
 _MANY_CPUS = 1024
 """A cluster's node says itself how many it has."""
 
@@ -83,6 +82,7 @@ def declared(
     """Everything but the values of secrets. Raises LabFileError for a lab whose files do not fit into ConfigMaps."""
     name, marks = labels.namespace(plan.session, home), labels.of_plan(plan, home)
     every = session_parts(plan, host)
+    counted = [part for part in every for _ in range(_replicas(plan, part))]
     builders = [builder(plan, model, host) for model in plan.models]
     recipes = [_recipe(model) for model in plan.models]
     files = folders.read(LAB_FILES, Path(plan.lab_path), shown(Path(plan.lab_path)))
@@ -100,8 +100,8 @@ def declared(
         *storages.claims(plan, storage, name, _keeper(plan, host)),
         *(each for folder in [files, *(f for recipe in recipes for f in recipe)] for each in folder.manifests()),
         *_services(plan, host),
-        *_queue(scheduling),
-        *_gpu_claims(plan, every, scheduling),
+        *schedule.queue(scheduling),
+        *schedule.claim_templates(every, plan.gpu, scheduling),
     ]
     return Declared(
         namespace=fences.namespace(name, marks, labels.notes(expires_at)),
@@ -111,7 +111,7 @@ def declared(
             for part, recipe in zip(builders, recipes, strict=True)
         ],
         runs={
-            part.name: fences.marked(_runs(plan, part, files, marks, len(every), storage, scheduling), name, marks)
+            part.name: fences.marked(_runs(plan, part, files, marks, len(counted), storage, scheduling), name, marks)
             for part in every
         },
     )
@@ -143,6 +143,11 @@ def secret(plan: Plan, values: Mapping[str, str], home: str) -> Manifest:
 
 def _gpus(every: Sequence[Part]) -> int:
     return sum(len(part.gpus) for part in every)
+
+
+def _replicas(plan: Plan, part: Part) -> int:
+    service = plan.service(part.name)
+    return service.replicas if service else 1
 
 
 def _services(plan: Plan, host: Host) -> Iterator[Manifest]:
@@ -186,57 +191,12 @@ def _runs(
         revive=not once and (service is None or service.owner == "lab"),
         gpu=plan.gpu,
         share=share,
+        replicas=_replicas(plan, part),
         scheduling=scheduling,
         seeded=storage.folder is None,
     )
     made = _job(pod, marks) if once else _deployment(pod, marks)
-    return _queued(made, scheduling) if part.gpus else made
-
-
-def _queue(scheduling: Scheduling) -> Iterator[Manifest]:
-    """The session's door to Kueue's queue, where the cluster has one for labs."""
-    if scheduling.queue:
-        spec = {"clusterQueue": scheduling.queue}
-        yield {"apiVersion": QUEUES, "kind": "LocalQueue", "metadata": {"name": LOCAL_QUEUE}, "spec": spec}
-
-
-def _queued(manifest: Manifest, scheduling: Scheduling) -> Manifest:
-    """What has GPUs waits in the queue; the rest of the session does not."""
-    if not scheduling.queue:
-        return manifest
-    metadata = manifest["metadata"]
-    return {**manifest, "metadata": {**metadata, "labels": {**metadata["labels"], QUEUE_NAME: LOCAL_QUEUE}}}
-
-
-def _gpu_claims(plan: Plan, every: Sequence[Part], scheduling: Scheduling) -> Iterator[Manifest]:
-    """With DRA: what each part with GPUs claims of the device class, with the memory and capability that the lab needs."""
-    for part in every:
-        if part.gpus and scheduling.device_class:
-            exactly = {
-                "deviceClassName": scheduling.device_class,
-                "allocationMode": "ExactCount",
-                "count": len(part.gpus),
-                **({"selectors": found} if (found := _device_selectors(plan)) else {}),
-            }
-            devices = {"requests": [{"name": "gpu", "exactly": exactly}]}
-            spec = {"spec": {"devices": devices}}
-            name = claim_template(part.name)
-            yield {"apiVersion": DRA, "kind": "ResourceClaimTemplate", "metadata": {"name": name}, "spec": spec}
-
-
-def _device_selectors(plan: Plan) -> list[dict[str, Any]]:
-    """NVIDIA's DRA driver tells memory as a capacity, and the compute capability as a version (k8s-dra-driver-gpu, device attributes)."""
-    need = plan.gpu
-    if need is None:
-        return []
-    found = []
-    if need.memory:
-        found.append(f"device.capacity['gpu.nvidia.com'].memory.compareTo(quantity('{need.memory}Mi')) >= 0")
-    if need.compute_capability:
-        wanted, sign = need.compute_capability.lstrip(">="), "==" if need.compute_capability.startswith("==") else ">="
-        version = "device.attributes['gpu.nvidia.com'].cudaComputeCapability"
-        found.append(f"{version}.compareTo(semver('{wanted}.0')) {sign} 0")
-    return [{"cel": {"expression": each}} for each in found]
+    return schedule.queued(made, scheduling) if part.gpus else made
 
 
 def _health(plan: Plan, part: Part) -> tuple[Mapping[str, Any] | None, Mapping[str, int]]:
@@ -294,16 +254,25 @@ def _build(part: Part, recipe: Sequence[Folder], marks: Mapping[str, str]) -> Ma
 
 
 def _deployment(pod: Pod, marks: Mapping[str, str]) -> Manifest:
-    """`Recreate`: a workspace, a GPU and a quota have no room for two."""
     made, name = template(pod, marks), pod.part.name
     spec = {
-        "replicas": 1,
+        "replicas": pod.replicas,
         "revisionHistoryLimit": 1,
-        "strategy": {"type": "Recreate"},
+        "strategy": _strategy(pod),
         "selector": {"matchLabels": {SERVICE: name}},
         "template": made,
     }
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(pod, made), "spec": spec}
+
+
+def _strategy(pod: Pod) -> dict[str, Any]:
+    """One is ended before its successor is made: a GPU and a quota have no room for two. Of more, all answer meanwhile; where
+    each has a GPU, all but one.
+    """
+    if pod.replicas == 1:
+        return {"type": "Recreate"}
+    spare = {"maxUnavailable": 1, "maxSurge": 0} if pod.part.gpus else {"maxUnavailable": 0, "maxSurge": 1}
+    return {"type": "RollingUpdate", "rollingUpdate": spare}
 
 
 def _job(pod: Pod, marks: Mapping[str, str], retries: int = 0) -> Manifest:

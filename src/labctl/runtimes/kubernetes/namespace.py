@@ -70,6 +70,19 @@ class Namespace:
         self.workloads = {each["metadata"]["name"]: each for each in every}
         return self
 
+    def require(self) -> None:
+        """Return while it is there. Raises EngineError when it was deleted, or is being."""
+        if self._is_deleted():
+            lab = self.handle.get("lab", self.session)
+            raise EngineError(
+                f"the namespace {self.name} was deleted by somebody",
+                f"`labctl up {lab}` waits until it is gone, and makes it anew",
+            )
+
+    def loss(self) -> str:
+        """Why nothing runs, in words."""
+        return "its namespace was deleted by somebody" if self._is_deleted() else "nothing of it is in the cluster"
+
     def see(self, pods: Sequence[Seen]) -> None:
         """These are its pods now."""
         self.pods = list(pods)
@@ -78,6 +91,11 @@ class Namespace:
     def pod(self, part: str) -> Seen | None:
         """The pod that stands for a part, as it was last seen."""
         return self._by_part.get(part)
+
+    def ready(self, part: str, digest: str = "") -> int:
+        """How many pods of a part may be asked; those that were declared like this, when `digest` is given."""
+        own = [pod for pod in self.pods if pod.part == part and pod.role in LASTING and not pod.is_ending]
+        return sum(pod.ready and digest in ("", pod.digest) for pod in own)
 
     def parts(self, roles: Sequence[str] = LASTING) -> list[str]:
         """The parts that have a Deployment or a Job."""
@@ -128,7 +146,7 @@ class Namespace:
     def end_pods(self, pods: Sequence[Seen], *, grace_s: int | None = None) -> None:
         """Delete these pods and those that come in their place, and wait until they are gone."""
         parts, feed = {(pod.part, pod.role) for pod in pods}, self.cluster.feed
-        longest = max([float(grace_s if grace_s is not None else self._grace_s(pod.part)) for pod in pods], default=0.0)
+        longest = max([float(grace_s if grace_s is not None else self.grace_s(pod.part)) for pod in pods], default=0.0)
         deadline = time.monotonic() + longest + _SPARE_S
         asked = set[str]()
         with feed.followed():
@@ -142,11 +160,16 @@ class Namespace:
                     raise _stuck(self.name, left[0])
                 feed.wait(version, 1.0)
 
+    def grace_s(self, part: str) -> float:
+        """So long a part may take to end."""
+        return float(self.handle.get("services", {}).get(part, {}).get("grace_s", 30.0))
+
+    def _is_deleted(self) -> bool:
+        found = self.api.find("Namespace", None, self.name)
+        return found is None or "deletionTimestamp" in found["metadata"]
+
     def _delete(self, part: str) -> None:
         self.api.delete(kinds.path(str(self.workloads[part]["kind"]), self.name, part))
-
-    def _grace_s(self, part: str) -> float:
-        return float(self.handle.get("services", {}).get(part, {}).get("grace_s", 30.0))
 
 
 def _stuck(namespace: str, pod: Seen) -> EngineError:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labctl.names import SECRET
-from labctl.runtimes.docker.labels import DIGEST, SESSION
+from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.kubernetes import labels
 from labctl.runtimes.kubernetes.fences import quantity
 from labctl.runtimes.kubernetes.probes import probes
+from labctl.runtimes.kubernetes.scheduling import ANYWHERE, CLAIM, affinity, claims
 from labctl.settings import Scheduling
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ _CONTAINER_SECURITY = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
-ANYWHERE = Scheduling()
 _INIT_MEMORY_MIB = 256
-_CLAIM = "gpus"
+_DRAIN_S = 5
 _CPU_REQUEST = 0.01
 """Of the cores that a container may use: a lab says the most, and most of the time it waits for its learner."""
 _SEED = """\
@@ -81,6 +81,8 @@ class Pod:
     share: int = 1
     """Of how many pods this is one: together they ask for the memory that each may take."""
     scheduling: Scheduling = ANYWHERE
+    replicas: int = 1
+    """More than one are changed one after the other, and none may be asked that is about to end."""
     seeded: bool = True
     """Whether it lays the starter's files where there are none yet."""
 
@@ -117,27 +119,16 @@ def _spec(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
         "enableServiceLinks": False,
         "shareProcessNamespace": True,  # its first process reaps what the container's leaves behind
         "hostname": part.name,
-        "terminationGracePeriodSeconds": max(1, round(part.grace_s)),
+        "terminationGracePeriodSeconds": max(1, round(part.grace_s)) + _DRAIN_S * (pod.replicas > 1),
         "securityContext": _security(pod),
-        "affinity": _affinity(pod, marks),
+        "affinity": affinity(part, pod.gpu, pod.scheduling, marks),
         "initContainers": _first(pod),
         "containers": [_container(pod)],
-        "resourceClaims": _claims(pod),
+        "resourceClaims": claims(part, pod.scheduling),
         "priorityClassName": pod.scheduling.priority_class or "",
         "volumes": [*_scratch(part), *map(dict, pod.volumes)],
     }
     return {key: value for key, value in found.items() if value not in ({}, [], "")}
-
-
-def claim_template(pod_name: str) -> str:
-    """The name of what a part's GPUs are claimed by, with DRA."""
-    return f"{pod_name}-gpus"
-
-
-def _claims(pod: Pod) -> list[dict[str, Any]]:
-    if not (pod.part.gpus and pod.scheduling.device_class):
-        return []
-    return [{"name": _CLAIM, "resourceClaimTemplateName": claim_template(pod.part.name)}]
 
 
 def _security(pod: Pod) -> dict[str, Any]:
@@ -153,47 +144,6 @@ def _security(pod: Pod) -> dict[str, Any]:
     if any(port <= _LAST_PRIVILEGED_PORT for port in pod.ports.values()):
         found["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
     return found
-
-
-def _affinity(pod: Pod, marks: Mapping[str, str]) -> dict[str, Any]:
-    """All on one node, since a volume is attached to one; a pod with a GPU where the GPU is large and new enough."""
-    together = {"labelSelector": {"matchLabels": {SESSION: marks[SESSION]}}, "topologyKey": "kubernetes.io/hostname"}
-    near = {"requiredDuringSchedulingIgnoredDuringExecution": [together]}
-    wanted = _node_terms(pod) if pod.part.gpus else []
-    node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": wanted}}
-    return {"podAffinity": near, **({"nodeAffinity": node} if wanted else {})}
-
-
-def _node_terms(pod: Pod) -> list[dict[str, Any]]:
-    """Which nodes will do; a claim by DRA says itself which GPUs will."""
-    if pod.scheduling.device_class:
-        return []
-    product = pod.scheduling.gpu_product
-    own = [{"key": "nvidia.com/gpu.product", "operator": "In", "values": [product]}] if product else []
-    terms = _gpu_terms(pod.gpu) if pod.gpu else []
-    if not own:
-        return terms
-    return [{"matchExpressions": [*term["matchExpressions"], *own]} for term in terms or [{"matchExpressions": []}]]
-
-
-def _gpu_terms(need: GpuNeed) -> list[dict[str, Any]]:
-    """What NVIDIA's GPU feature discovery must say of the node; terms are alternatives."""
-    memory = [_label("nvidia.com/gpu.memory", "Gt", need.memory - 1)] if need.memory else []
-    capability = need.compute_capability
-    if capability is None:
-        return [{"matchExpressions": memory}] if memory else []
-    major, minor = (int(number) for number in capability.lstrip(">=").split("."))
-    family = "nvidia.com/gpu.compute"
-    if capability.startswith(">="):
-        same = [_label(f"{family}.major", "In", major), _label(f"{family}.minor", "Gt", minor - 1)]
-        ways = [[_label(f"{family}.major", "Gt", major)], same]
-    else:
-        ways = [[_label(f"{family}.major", "In", major), _label(f"{family}.minor", "In", minor)]]
-    return [{"matchExpressions": [*memory, *way]} for way in ways]
-
-
-def _label(key: str, operator: str, value: int) -> dict[str, Any]:
-    return {"key": key, "operator": operator, "values": [str(value)]}
 
 
 def _first(pod: Pod) -> list[dict[str, Any]]:
@@ -242,11 +192,18 @@ def _container(pod: Pod) -> dict[str, Any]:
         "ports": [{"containerPort": port, "protocol": "TCP"} for port in dict.fromkeys(pod.ports.values())],
         "resources": _resources(pod),
         **probes(pod.check, pod.ports, revive=pod.revive),
+        **_drain(pod),
         "securityContext": _CONTAINER_SECURITY,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*_scratch_mounts(part), *map(dict, pod.mounts)],
     }
     return {key: value for key, value in found.items() if value not in ("", [], {})}
+
+
+def _drain(pod: Pod) -> dict[str, Any]:
+    """It answers on until nobody is sent to it any more: that it ends is told to all nodes only while it ends."""
+    sleep = {"exec": {"command": ["sleep", str(_DRAIN_S)]}}
+    return {"lifecycle": {"preStop": sleep}} if pod.replicas > 1 else {}
 
 
 def _command(part: Part) -> dict[str, Any]:
@@ -277,7 +234,7 @@ def _resources(pod: Pod) -> dict[str, Any]:
     part = pod.part
     scheduling = pod.scheduling
     gpus = {scheduling.gpu_resource: str(len(part.gpus))} if part.gpus and not scheduling.device_class else {}
-    claimed = {"claims": [{"name": _CLAIM}]} if _claims(pod) else {}
+    claimed = {"claims": [{"name": CLAIM}]} if claims(part, scheduling) else {}
     asked = {
         "cpu": quantity(round(part.cpus * _CPU_REQUEST, 3)),
         "memory": f"{max(16, part.memory_mib // pod.share)}Mi",

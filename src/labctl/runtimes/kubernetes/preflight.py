@@ -9,7 +9,7 @@ from labctl.runtimes.base import Problem
 from labctl.runtimes.docker.parts import image_of_workspace
 from labctl.runtimes.kubernetes import kinds
 from labctl.runtimes.kubernetes.api import Api, ApiError
-from labctl.runtimes.kubernetes.manifests import DRA, QUEUES
+from labctl.runtimes.kubernetes.scheduling import DRA, QUEUES
 
 if TYPE_CHECKING:
     from labctl.plan import Plan

@@ -17,7 +17,7 @@ from labctl.runtimes.docker.labels import EXPIRES, SESSION
 from labctl.runtimes.kubernetes import kinds
 from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.labels import ENDED, MANAGED_BY, OURS
-from labctl.runtimes.kubernetes.up import hanging
+from labctl.runtimes.kubernetes.standing import hanging
 
 HANGS = timedelta(minutes=2)
 """A namespace that has been going for longer needs somebody to look."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from labctl.runtimes.docker.labels import DIGEST, ROLE, SERVICE
 
+_LOST = timedelta(seconds=30)
 _SHOWN_CHARS = 300
 _BAD_IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _BAD_CONFIG = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -46,6 +47,8 @@ class Seen:
     unschedulable: str = ""
     evicted: str = ""
     is_ending: bool = False
+    gone_at: datetime | None = None
+    """When one that is ending should be gone at the latest."""
     container: str = ""
     """What tells this start of the main container from others."""
     node: str = ""
@@ -54,7 +57,12 @@ class Seen:
     @property
     def has_ended(self) -> bool:
         """Whether it was ended and none of its processes is left: the cluster only tidies up after it."""
-        return self.is_ending and not self.running and (self.is_over or self.exit_code is not None)
+        has_never_begun = self.phase == "Pending" and bool(self.unschedulable or self.waits in _BAD_IMAGE)
+        return self.is_ending and not self.running and (self.is_over or self.exit_code is not None or has_never_begun)
+
+    def is_lost(self, now: datetime) -> bool:
+        """Whether it was to end and its node has not said so in time, as one that is gone never does."""
+        return self.gone_at is not None and not self.has_ended and now > self.gone_at + _LOST
 
     @property
     def is_hopeless(self) -> bool:
@@ -100,6 +108,7 @@ def seen(pod: Mapping[str, Any]) -> Seen:
         unschedulable=_unschedulable(status),
         evicted=status.get("message") or status.get("reason") or "" if status.get("reason") else "",
         is_ending="deletionTimestamp" in metadata,
+        gone_at=time_of(metadata["deletionTimestamp"]) if "deletionTimestamp" in metadata else None,
         container=main.get("containerID") or "",
         node=spec.get("nodeName") or "",
         image=next((each.get("image", "") for each in spec.get("containers") or []), ""),
@@ -112,6 +121,12 @@ def liveliest(every: Iterable[Seen]) -> dict[str, Seen]:
     for each in sorted(every, key=lambda one: (not one.is_ending, one.created_at, one.running)):
         found[each.part] = each
     return found
+
+
+def answering(every: Iterable[Seen], part: str) -> Seen | None:
+    """The pod of a part to ask: one that is ready, before one that is only newer."""
+    own = (pod for pod in every if pod.part == part and pod.role in ("service", "workspace"))
+    return max(own, key=lambda one: (not one.is_ending, one.ready, one.running, one.created_at), default=None)
 
 
 def words_of_end(pod: Seen) -> str:
@@ -129,6 +144,11 @@ def words_of_end(pod: Seen) -> str:
     if pod.exit_code is None:
         return "ended"
     return f"ended with exit code {pod.exit_code}"
+
+
+def words_of_loss(pod: Seen) -> str:
+    """What is known of one that does not end."""
+    return f"its pod does not end: node {pod.node or '(none)'} does not say that its processes are gone"
 
 
 def words_of_waiting(pod: Seen) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from labctl.runtimes.base import ServiceState, State
 from labctl.runtimes.kubernetes import forwards
 from labctl.runtimes.kubernetes.namespace import Namespace
-from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_waiting
+from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_loss, words_of_waiting
 
 
 def states(namespace: Namespace, *, probe: bool) -> list[ServiceState]:
@@ -48,9 +49,20 @@ def _state(
 
 
 def _judge(namespace: Namespace, name: str, known: Mapping[str, Any], *, probe: bool) -> tuple[State, str]:
+    state, reason = _newest(namespace, name, known, probe=probe)
+    wanted = int(known.get("replicas", 1))
+    ready = namespace.ready(name) if wanted > 1 else 1
+    if wanted == 1 or ready >= wanted or state is State.STOPPED:
+        return state, reason
+    return (State.STARTING if state is State.RUNNING else state), f"{ready} of {wanted} ready{reason and ': ' + reason}"
+
+
+def _newest(namespace: Namespace, name: str, known: Mapping[str, Any], *, probe: bool) -> tuple[State, str]:
     pod = namespace.pod(name)
     if name not in namespace.workloads:
-        return State.STOPPED, "nothing of it is in the cluster"
+        return State.STOPPED, "nothing of it is in the cluster" if namespace.workloads else namespace.loss()
+    if pod is not None and pod.is_lost(datetime.now(UTC)):
+        return State.FAILED, words_of_loss(pod)
     if pod is None or pod.is_ending:
         return _without_pod(namespace, name, known)
     if pod.phase == "Succeeded":

@@ -18,6 +18,7 @@ from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.kubernetes import commands, forwards, state, streams
 from labctl.runtimes.kubernetes.configured import is_inside
 from labctl.runtimes.kubernetes.namespace import Cluster, Namespace
+from labctl.runtimes.kubernetes.seen import answering
 from labctl.target import (
     MAX_FILE_BYTES,
     MAX_OUTPUT_BYTES,
@@ -148,7 +149,7 @@ class KubernetesTarget:
         if is_inside():
             return socket.create_connection((f"{service}.{self._namespace.name}.svc", port), timeout=timeout_s)
         try:
-            pod = self._namespace.refresh().pod(service)
+            pod = answering(self._namespace.refresh().pods, service)
             if pod is None or not pod.running:
                 raise ConnectionRefusedError
             return streams.connect(self._cluster.api, self._namespace.name, pod.name, port)

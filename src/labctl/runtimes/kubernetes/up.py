@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labctl.errors import EngineError
 from labctl.progress import Progress, Step
 from labctl.runtimes import handles as kept
 from labctl.runtimes import secrets
@@ -18,8 +15,8 @@ from labctl.runtimes.base import Handle, Started, State
 from labctl.runtimes.docker import users
 from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, Host
-from labctl.runtimes.kubernetes import fences, forwards, kinds, labels, manifests
-from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes import fences, forwards, kinds, labels, manifests, standing, unmade
+from labctl.runtimes.kubernetes.api import MANAGER, ApiError
 from labctl.runtimes.kubernetes.bringing import BUILD_S, JOB_S, WITHOUT_CHECK_S, Bringing, bring_up
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.manifests import Declared
@@ -31,11 +28,7 @@ if TYPE_CHECKING:
     from labctl.plan import Plan
 
 _AT_ONCE = 8
-_NO_RESIZE = (403, 422)
-_TERMINATING_S, _NOTED_S, _POLL_S = 60.0, 3.0, 0.02
 _WELL = (State.RUNNING, State.EXITED, State.STARTING)
-_BEFORE_ALL = ("ResourceQuota", "LimitRange", "PersistentVolume")
-"""What pods and claims are measured against, or bound to, must be there before them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +47,13 @@ def up(wanted: Wanted, namespace: Namespace, progress: Progress, *, expires_at: 
     kept.write(wanted.plan, wanted.handle, namespace.folder, expires_at)
     if wanted.storage.folder:
         users.give(Path(wanted.storage.folder), wanted.host.user)
-    _stand(wanted, namespace)
-    namespace.refresh()
-    every = _bringings(wanted, namespace)
-    removed = _clear(every, namespace, progress)
-    started = bring_up(namespace, every, progress)
+    standing.stand_in(namespace, wanted.declared.namespace, progress)
+    try:
+        removed, started = _bring(wanted, namespace, progress)
+    except ApiError as error:
+        if error.status in (403, 404):  # as every request is answered whose namespace goes away
+            namespace.require()
+        raise
     forwards.keep(namespace.folder, namespace.name, wanted.handle["services"], namespace.api.kubeconfig)
     return Started(handle=wanted.handle, changed=tuple(dict.fromkeys([*removed, *started])))
 
@@ -74,6 +69,8 @@ def changes(wanted: Wanted, namespace: Namespace) -> list[str]:
             found.append(f"start {_label(name)}")
         elif namespace.digest(name) != _digest(manifest):
             found.append(f"replace {_label(name)}: its settings changed")
+        elif kinds.replicas(namespace.workloads[name]) != kinds.replicas(manifest):
+            found.append(f"run {kinds.replicas(manifest)} of {_label(name)}")
         elif name in now and now[name].state not in _WELL:
             found.append(f"start {_label(name)} again: {now[name].reason or now[name].state}")
     return found + [f"end {_label(name)}" for name in namespace.parts() if name not in wanted.declared.runs]
@@ -83,6 +80,8 @@ def down(namespace: Namespace, progress: Progress) -> None:
     """End everything that runs, and what only that needed. A claimed workspace stays, and the fences around it."""
     found = namespace.api.find("Namespace", None, namespace.name)
     if found is None or found["metadata"].get("deletionTimestamp"):
+        for name in (volume_name(namespace.name, HUB_CLAIM), volume_name(namespace.name)):
+            _end_volume(namespace, name)
         return
     namespace.refresh()
     for name in namespace.parts():
@@ -165,67 +164,28 @@ def _without_gpus(namespace: Namespace) -> None:
     namespace.api.strategic(kinds.path("Deployment", namespace.name, WORKSPACE), patch)
 
 
-def _stand(wanted: Wanted, namespace: Namespace) -> None:
-    """Have everything there that what runs needs: first the namespace, then what measures, then the rest at the same time."""
-    _stand_in(namespace, wanted.declared.namespace)
+def _bring(wanted: Wanted, namespace: Namespace, progress: Progress) -> tuple[list[str], list[str]]:
+    """What was removed and what was started, in a namespace that is there."""
+    standing.stand(namespace, [*wanted.declared.stands, *_hidden(wanted, namespace)])
+    namespace.refresh()
+    every = _bringings(wanted, namespace)
+    _reclaim(every, namespace)
+    removed = _clear(every, namespace, progress)
+    return removed, bring_up(namespace, every, progress)
+
+
+def _hidden(wanted: Wanted, namespace: Namespace) -> list[Manifest]:
+    """The session's Secret; none when it has no secrets."""
     names = [*manifests.secret_names(wanted.plan, wanted.host), *([JUPYTER_TOKEN] if wanted.host.listens else [])]
     known = secrets.ensure(namespace.folder.root, wanted.plan, *names)
-    hidden = [manifests.secret(wanted.plan, known, namespace.home)] if known else []
-    every = [*wanted.declared.stands, *hidden]
-    first = [each for each in every if each["kind"] in _BEFORE_ALL]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(namespace.api.apply, first))
-        _await_volume(wanted, namespace)
-        list(pool.map(partial(_apply, namespace.api), [each for each in every if each not in first]))
+    return [manifests.secret(wanted.plan, known, namespace.home)] if known else []
 
 
-def _apply(api: Api, manifest: Manifest) -> None:
-    """A claim that cannot have another size keeps the one that it has: the learner's files are in it."""
-    try:
-        api.apply(manifest)
-    except ApiError as error:
-        if manifest["kind"] != "PersistentVolumeClaim" or error.status not in _NO_RESIZE:
-            raise
-        there = api.find("PersistentVolumeClaim", manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-        if there is None:
-            raise
-        kept = {**manifest["spec"], "resources": {"requests": dict(there["spec"]["resources"]["requests"])}}
-        api.apply({**manifest, "spec": kept})
-
-
-def _await_volume(wanted: Wanted, namespace: Namespace) -> None:
-    """Until the cluster has taken note of the workspace's volume: a claim that comes before is looked at again only after 15 s."""
-    if wanted.storage.folder is None:
-        return
-    deadline = time.monotonic() + _NOTED_S
-    while time.monotonic() < deadline:
-        volume = namespace.api.find("PersistentVolume", None, volume_name(namespace.name)) or {}
-        if (volume.get("status") or {}).get("phase") in ("Available", "Bound"):
-            return
-        time.sleep(_POLL_S)
-
-
-def _stand_in(namespace: Namespace, manifest: Manifest) -> None:
-    """Have the namespace there; one that is being deleted is waited for. Raises EngineError when it does not go."""
-    deadline = time.monotonic() + _TERMINATING_S
-    while (there := namespace.api.apply(manifest)["metadata"]).get("deletionTimestamp"):
-        if time.monotonic() > deadline:
-            raise hanging(namespace.api.find("Namespace", None, namespace.name) or {})
-        time.sleep(1.0)
-    if labels.ENDED in (there.get("labels") or {}):
-        where = kinds.path("Namespace", None, namespace.name)
-        namespace.api.merge(where, {"metadata": {"labels": {labels.ENDED: None}}})
-
-
-def hanging(namespace: Mapping[str, Any]) -> EngineError:
-    """Why a namespace does not end, in the cluster's own words."""
-    conditions = (namespace.get("status") or {}).get("conditions") or []
-    said = "; ".join(each["message"] for each in conditions if each.get("status") == "True" and each.get("message"))
-    name = (namespace.get("metadata") or {}).get("name", "")
-    return EngineError(
-        f"the namespace {name} is being deleted and does not go: {said or 'the cluster does not say why'}",
-        f"`kubectl get namespace {name} -o yaml` shows its finalizers; when it is gone: the same command again",
-    )
+def _reclaim(every: Sequence[Bringing], namespace: Namespace) -> None:
+    """Declare again what somebody else has changed. Raises ApiError, with who it was, for what we declare otherwise."""
+    for each in every:
+        if each.is_there and kinds.is_touched(namespace.workloads[each.name], MANAGER):
+            namespace.api.apply(each.manifest)
 
 
 def _bringings(wanted: Wanted, namespace: Namespace) -> list[Bringing]:
@@ -263,7 +223,8 @@ def _bringing(
         settles=name != WORKSPACE,
         timeout_s=timeout_s or (float(check["timeout"]) if check else default_s),
         digest=_digest(manifest),
-        is_there=name in namespace.workloads and namespace.digest(name) == _digest(manifest),
+        replicas=kinds.replicas(manifest),
+        is_there=name in namespace.workloads and _is_same(namespace.workloads[name], manifest),
     )
 
 
@@ -289,6 +250,10 @@ def _is_broken(namespace: Namespace, each: Bringing) -> bool:
     if not each.is_there:
         return is_job or each.manifest["kind"] == "Job"
     pod = namespace.pod(each.name)
+    if each.replicas > 1 and namespace.ready(each.name):
+        return False  # some answer: the cluster brings the others
+    if pod is None and unmade.refusal(namespace.workloads[each.name]):
+        return True  # the cluster would try again, but later and later
     if pod is None:
         return is_job and not (namespace.workloads[each.name].get("status") or {}).get("succeeded")
     if pod.phase == "Failed" or (pod.phase == "Succeeded" and not each.is_job):
@@ -299,6 +264,12 @@ def _is_broken(namespace: Namespace, each: Bringing) -> bool:
 
 def _digest(manifest: Manifest) -> str:
     return str(manifest["metadata"]["annotations"][DIGEST])
+
+
+def _is_same(live: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Whether it was declared like this, and nobody has scaled it."""
+    known = (live["metadata"].get("annotations") or {}).get(DIGEST, "")
+    return known == _digest(manifest) and kinds.replicas(live) == kinds.replicas(manifest)
 
 
 def _label(name: str) -> str:
