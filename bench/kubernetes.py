@@ -27,12 +27,12 @@ from labctl.plan import Plan, plan
 from labctl.runtimes.docker.labels import HOME, home_id
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN
 from labctl.runtimes.folder import SessionFolder
-from labctl.runtimes.kubernetes import kinds, manifests
+from labctl.runtimes.kubernetes import kinds, manifests, standing
 from labctl.runtimes.kubernetes.api import MANAGER, Api
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Cluster, Namespace
 from labctl.runtimes.kubernetes.runtime import KubernetesRuntime
-from labctl.runtimes.kubernetes.up import Wanted, _stand, changes
+from labctl.runtimes.kubernetes.up import Wanted, _hidden, changes
 from labctl.runtimes.kubernetes.wanted import wanted
 from labctl.settings import Settings
 
@@ -136,7 +136,8 @@ def _declare(cluster: Cluster, settings: Settings, one: Plan) -> tuple[Wanted, N
     folder.create_root()
     found = _idle(wanted(one, settings, folder, None))
     namespace = Namespace(cluster, folder, found.handle)
-    _stand(found, namespace)
+    standing.stand_in(namespace, found.declared.namespace, lambda _step: None)
+    standing.stand(namespace, [*found.declared.stands, *_hidden(found, namespace)])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(cluster.api.apply, found.declared.runs.values()))
     return found, namespace
