@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import allocator, board, board_load, cases, classroom, cohort, docker, inventory
+from bench import allocator, board, board_load, cases, classroom, cohort, docker, inventory, kubernetes
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -33,6 +33,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "inventory": inventory.inventory,
     "cohort": cohort.cohort,
     "cohort_claim": cohort.claim,
+    "kubernetes": kubernetes.kubernetes,
     "board": board.board,
     "board_load": board_load.board_load,
 }
