@@ -69,7 +69,7 @@ def test_what_a_killed_labctl_and_its_guard_leave_behind_is_ended(host: Home) ->
         kill_with_guard(labctl)
         assert not is_free(host.workspace() / "held")
         host.runtime.end_jobs(host.session().handle)
-        until(lambda: is_free(host.workspace() / "held"), within_s=15)
+        until(lambda: is_free(host.workspace() / "held"))
     host.runtime.end_jobs({"session": host.id()})
     assert (host.identity("web"), locks(host)) == (web, [])
 

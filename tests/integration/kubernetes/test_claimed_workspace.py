@@ -173,7 +173,7 @@ def test_purge_leaves_nothing_and_down_alone_leaves_the_files(made: Home) -> Non
     ended.pack(PurePosixPath("readme.txt"), out)
     assert b"start here" in out.getvalue()
     down(made.ctx, session, made.steps.append, purge=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while api.find("Namespace", None, namespace):
         assert time.monotonic() < deadline, f"{namespace} is still there"
         time.sleep(0.5)

@@ -25,15 +25,19 @@ CHECK_FILES = "check-files"
 ALONE = """\
 cd "$0" || exit 1
 "$@"; code=$?
-own=' 1 ' one=$$
-while [ "$one" -gt 1 ]; do own="$own$one "; read -r _ _ _ one _ < "/proc/$one/stat" || one=0; done
+parent() { while read -r key value; do [ "$key" != PPid: ] || { echo "$value"; return; }; done < "/proc/$1/status"; }
+above=' ' one=$(parent $$)
+while [ "${one:-0}" -gt 1 ]; do above="$above$one "; one=$(parent "$one"); done
 for other in /proc/[0-9]*; do
   other=${other#/proc/}
-  case $own in *" $other "*) ;; *) kill -9 "$other" 2>/dev/null ;; esac
+  case "$above 1 $$ " in *" $other "*) continue ;; esac
+  case $above in *" $(parent "$other" 2>/dev/null) "*) ;; *) kill -9 "$other" 2>/dev/null ;; esac
 done
 exit $code
 """
-"""What the command has left behind ends with it: an open stream of it would keep us waiting."""
+"""What the command has left behind ends with it: an open stream of it would keep us waiting. What stands above us, and feeds
+us, goes on.
+"""
 _READY_S = 120.0
 _SPARE_S = 60.0
 

@@ -46,6 +46,8 @@ class Seen:
     waiting_container: str = ""
     unschedulable: str = ""
     evicted: str = ""
+    phase_reason: str = ""
+    """Kubernetes' word for why the pod as a whole is over: Evicted, DeadlineExceeded, …"""
     is_ending: bool = False
     gone_at: datetime | None = None
     """When one that is ending should be gone at the latest."""
@@ -107,6 +109,7 @@ def seen(pod: Mapping[str, Any]) -> Seen:
         waiting_container=waiting.get("container") or "",
         unschedulable=_unschedulable(status),
         evicted=status.get("message") or status.get("reason") or "" if status.get("reason") else "",
+        phase_reason=status.get("reason") or "",
         is_ending="deletionTimestamp" in metadata,
         gone_at=time_of(metadata["deletionTimestamp"]) if "deletionTimestamp" in metadata else None,
         container=main.get("containerID") or "",
@@ -139,6 +142,8 @@ def words_of_end(pod: Seen) -> str:
     """
     if pod.ended_because == "OOMKilled":
         return "was killed: it wanted more memory than it may have"
+    if pod.ended_because == "DeadlineExceeded" or pod.phase_reason == "DeadlineExceeded":
+        return "was ended: it took longer than it may"
     if pod.evicted:
         return f"was taken off its node: {_short(pod.evicted)}"
     if pod.exit_code is None:
