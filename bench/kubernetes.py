@@ -28,9 +28,10 @@ from labctl.runtimes.docker.labels import HOME, home_id
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.kubernetes import kinds, manifests, standing
-from labctl.runtimes.kubernetes.api import MANAGER, Api
+from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Cluster, Namespace
+from labctl.runtimes.kubernetes.refusals import MANAGER
 from labctl.runtimes.kubernetes.runtime import KubernetesRuntime
 from labctl.runtimes.kubernetes.up import Wanted, _hidden, changes
 from labctl.runtimes.kubernetes.wanted import wanted

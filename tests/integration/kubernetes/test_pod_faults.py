@@ -64,10 +64,8 @@ def test_a_quota_that_something_else_has_used_up_is_told(faulty: FaultyHome, res
     faulty.write({"web": server(restart=restart), "other": WEB})
     faulty.up()
     faulty.runtime.end_services(faulty.session().handle, ["web"], faulty.steps.append)
-    quota = faulty.api.find("ResourceQuota", faulty.namespace, "session")
-    assert quota
-    hard, used = (int(quota["status"][which]["pods"]) for which in ("hard", "used"))
-    for number in range(hard - used):
+    until(lambda: _pods(faulty, "used") == len(faulty.pods()), within_s=60)  # the quota is counted again after a while
+    for number in range(_pods(faulty, "hard") - _pods(faulty, "used")):
         faulty.kubectl("create", "-f", "-", stdin=_pending(f"hog-{number}"))
     with pytest.raises(UnhealthyError) as told:
         faulty.up()
@@ -114,6 +112,13 @@ def test_what_is_deleted_while_it_starts_is_told(faulty: FaultyHome) -> None:
     faulty.write({"web": WEB})
     faulty.up()
     assert faulty.service("web").state is State.RUNNING
+
+
+def _pods(faulty: FaultyHome, which: str) -> int:
+    """How many pods the quota allows (`hard`) or counts (`used`)."""
+    quota = faulty.api.find("ResourceQuota", faulty.namespace, "session")
+    assert quota
+    return int(quota["status"][which]["pods"])
 
 
 def _pending(name: str) -> dict[str, object]:

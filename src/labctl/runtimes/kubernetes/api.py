@@ -17,52 +17,23 @@ from urllib.parse import urlencode
 from labctl.errors import EngineError
 from labctl.runtimes.kubernetes import kinds
 from labctl.runtimes.kubernetes.configured import HINT, is_configured, is_inside
-from labctl.units import format_duration
+from labctl.runtimes.kubernetes.refusals import (
+    MANAGER,
+    ApiError,
+    conflict,
+    is_with_ourselves,
+    meaning,
+    refusal,
+    refused,
+)
 
-MANAGER = "labctl"
-"""The field manager: what of an object is ours."""
 PATIENCE_S = 45.0
 """So long a server that has answered before is waited for."""
 _WEBHOOK_S = 10.0
 """So long an admission webhook that does not answer: it may be gone for good."""
-_UNREACHED, _DENIED = "failed calling webhook", "admission webhook"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _CONNECT_S, _ANSWER_S = 5.0, 60.0
 _POOL = 64
-_TRIED_AGAIN = (429, 500, 502, 503, 504)
-_WORDS = {
-    429: "too many requests (HTTP 429)",
-    502: "what is in front of the API does not reach it (HTTP 502)",
-    503: "the API is not ready (HTTP 503)",
-}
-"""What a refusal means that comes without a word."""
-
-
-class ApiError(EngineError):
-    """The API refused: `status` is HTTP's, `reason` Kubernetes' word for it, `causes` what it says in detail.
-
-    `retry_after_s` is how long it wants to be left alone; 0 when it does not say.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        hint: str = "",
-        *,
-        status: int = 0,
-        reason: str = "",
-        causes: Any = (),
-        retry_after_s: float = 0.0,
-    ) -> None:
-        super().__init__(what, hint)
-        self.status = status
-        self.reason = reason
-        self.causes = list(causes)
-        self.retry_after_s = retry_after_s
-
-    @property
-    def is_missing(self) -> bool:
-        return self.status == 404
 
 
 class Api:
@@ -148,11 +119,13 @@ class Api:
                 content_type="application/apply-patch+yaml",
             )
         except ApiError as error:
+            if error.reason == "AlreadyExists":  # another labctl has made it at this moment: now there is what to patch
+                return self.apply(manifest, force=force)
             if error.status == 409 and error.reason == "Conflict":
-                if not force and _is_with_ourselves(error):
+                if not force and is_with_ourselves(error):
                     return self.apply(manifest, force=True)
-                raise _conflict(manifest, error) from error
-            raise _refused(manifest, error) from error
+                raise conflict(manifest, error) from error
+            raise refused(manifest, error) from error
         return applied
 
     def merge(self, path: str, patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,7 +180,7 @@ class Api:
             if rest:
                 yield rest
         except Exception as error:
-            raise _meaning(error) from error
+            raise meaning(error) from error
         finally:
             answer.close()
 
@@ -235,9 +208,9 @@ class Api:
             try:
                 answer = ask()
             except ApiError as error:
-                is_passing = error.status in _TRIED_AGAIN or (error.status == 0 and self._has_answered)
+                is_passing = error.is_passing or (error.status == 0 and self._has_answered)
                 wait_s = error.retry_after_s + pause_s * random.uniform(0.7, 1.3)  # noqa: S311 - so that not all come back at once
-                longest_s = _WEBHOOK_S if _UNREACHED in error.what else PATIENCE_S
+                longest_s = _WEBHOOK_S if error.is_of_a_webhook else PATIENCE_S
                 if not is_passing or time.monotonic() + wait_s > begun + longest_s:
                     raise
                 time.sleep(wait_s)
@@ -251,7 +224,7 @@ class Api:
         try:
             return json.loads(answer.data)
         except Exception as error:
-            raise _meaning(error) from error
+            raise meaning(error) from error
         finally:
             answer.release_conn()
 
@@ -282,9 +255,9 @@ class Api:
                 retries=False,
             )
         except Exception as error:
-            raise _meaning(error) from error
+            raise meaning(error) from error
         if answer.status >= 400:
-            raise _refusal(answer)
+            raise refusal(answer)
         return answer
 
 
@@ -296,81 +269,4 @@ def stream_errors() -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        raise _meaning(error) from error
-
-
-def _refusal(answer: Any) -> ApiError:
-    status, retry_after_s = answer.status, _retry_after_s(answer)
-    try:
-        said = json.loads(answer.data)
-        answer.release_conn()
-        message, reason = str(said.get("message", "")), str(said.get("reason", ""))
-        causes = (said.get("details") or {}).get("causes") or []
-    except (ValueError, AttributeError):
-        message, reason, causes = "", "", []
-    message = message or _WORDS.get(status) or f"HTTP {status}"
-    again = f"; it wants to be asked again in {format_duration(retry_after_s)}" if retry_after_s else ""
-    return ApiError(
-        f"the cluster refused: {message}{again}",
-        _hint(status, message, causes),
-        status=status,
-        reason=reason,
-        causes=causes,
-        retry_after_s=retry_after_s,
-    )
-
-
-def _retry_after_s(answer: Any) -> float:
-    said = str(answer.headers.get("retry-after", ""))
-    return float(said) if said.isdigit() else 0.0
-
-
-def _hint(status: int, message: str, causes: Any) -> str:
-    if _UNREACHED in message or _DENIED in message:
-        return "whoever runs the cluster has this rule: `kubectl get validatingwebhookconfigurations`; then the same command again"
-    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-        return "`labctl up` again waits until the namespace is gone, and makes it anew"
-    if status in (401, 403):
-        return "`kubectl auth can-i --list` shows what this account may do"
-    return "`kubectl cluster-info` asks it too; then the same command again" if status in _TRIED_AGAIN else ""
-
-
-def _meaning(error: Exception) -> ApiError:
-    """An answer that broke off, or never came."""
-    if isinstance(error, ApiError):
-        return error
-    why = str(error.reason if hasattr(error, "reason") else error) or type(error).__name__
-    return ApiError(
-        f"the cluster's API does not answer: {why[-300:]}",
-        "`kubectl cluster-info` asks it too; KUBECONFIG names the cluster",
-    )
-
-
-def _refused(manifest: Mapping[str, Any], error: ApiError) -> ApiError:
-    """The same, with what it was about."""
-    return ApiError(
-        f"{kinds.words(manifest)}: {error.what}",
-        error.hint,
-        status=error.status,
-        reason=error.reason,
-        causes=error.causes,
-    )
-
-
-def _is_with_ourselves(error: ApiError) -> bool:
-    """What we have patched once is ours by another way than what we apply."""
-    ours = f'conflict with "{MANAGER}"'
-    return bool(error.causes) and all(ours in str(cause.get("message", "")) for cause in error.causes)
-
-
-def _conflict(manifest: Mapping[str, Any], error: ApiError) -> ApiError:
-    """Who owns what we wanted to set, in words."""
-    said = "; ".join(f"{cause.get('field', '')} ({cause.get('message', '')})" for cause in error.causes)
-    name, namespace = kinds.words(manifest), manifest["metadata"].get("namespace")
-    return ApiError(
-        f"{name} was changed by somebody else: {said or error.what}",
-        f"`kubectl -n {namespace} delete {name}` gives it up, then `labctl up` makes it anew",
-        status=error.status,
-        reason="FieldConflict",
-        causes=error.causes,
-    )
+        raise meaning(error) from error

@@ -13,9 +13,9 @@ from labctl.errors import EngineError, NotFoundError
 from labctl.runtimes.docker.labels import LAB
 from labctl.runtimes.docker.parts import Part, revived, shown
 from labctl.runtimes.kubernetes import checks, folders, kinds, labels
-from labctl.runtimes.kubernetes.api import ApiError
 from labctl.runtimes.kubernetes.namespace import Namespace
 from labctl.runtimes.kubernetes.pods import LAB_FILES
+from labctl.runtimes.kubernetes.refusals import ApiError
 from labctl.runtimes.kubernetes.seen import Seen, quota_words, words_of_end, words_of_waiting
 from labctl.runtimes.kubernetes.storage import Storage
 from labctl.runtimes.kubernetes.streams import Place

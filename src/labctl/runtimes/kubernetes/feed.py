@@ -11,7 +11,8 @@ from typing import Any
 
 from labctl.runtimes.docker.labels import HOME
 from labctl.runtimes.kubernetes import kinds
-from labctl.runtimes.kubernetes.api import PATIENCE_S, Api, ApiError
+from labctl.runtimes.kubernetes.api import PATIENCE_S, Api
+from labctl.runtimes.kubernetes.refusals import ApiError
 from labctl.runtimes.kubernetes.seen import Seen, seen
 
 _WATCH_S = 20

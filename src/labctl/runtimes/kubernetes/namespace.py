@@ -13,15 +13,16 @@ from labctl.errors import EngineError
 from labctl.runtimes.docker.labels import DIGEST, ROLE, home_id
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.kubernetes import kinds, labels
-from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.feed import Feed
+from labctl.runtimes.kubernetes.refusals import ApiError
 from labctl.runtimes.kubernetes.seen import Seen, event_words, liveliest, seen
 from labctl.runtimes.kubernetes.snapshots import Listed, Snapshots
 
 LASTING = ("service", "workspace")
 """Roles of what runs as long as the session does."""
 _AT_ONCE = 8
-_SPARE_S = 45.0
+_SPARE_S = 120.0
 """So long after its own grace a pod may need to be gone."""
 
 

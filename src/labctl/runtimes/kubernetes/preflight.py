@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from labctl.runtimes.base import Problem
 from labctl.runtimes.docker.parts import image_of_workspace
 from labctl.runtimes.kubernetes import kinds
-from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes.api import Api
+from labctl.runtimes.kubernetes.refusals import ApiError
 from labctl.runtimes.kubernetes.scheduling import DRA, QUEUES
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any
 
 from labctl.runtimes.docker.labels import HOME
 from labctl.runtimes.kubernetes import kinds
-from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes.api import Api
+from labctl.runtimes.kubernetes.refusals import ApiError
 
 FRESH_S = 0.5
 """So old may be what is only looked at."""

@@ -11,9 +11,10 @@ from typing import Any
 from labctl.errors import EngineError
 from labctl.progress import Progress, Step
 from labctl.runtimes.kubernetes import kinds, labels
-from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Namespace
+from labctl.runtimes.kubernetes.refusals import ApiError
 
 _AT_ONCE = 8
 _TERMINATING_S, _ENDING_S = 60.0, 240.0

@@ -14,7 +14,8 @@ from typing import IO, Any, Protocol
 
 from labctl.errors import EngineError
 from labctl.runtimes.kubernetes import kinds
-from labctl.runtimes.kubernetes.api import Api, ApiError, stream_errors
+from labctl.runtimes.kubernetes.api import Api, stream_errors
+from labctl.runtimes.kubernetes.refusals import ApiError
 from labctl.target import CommandResult
 
 _STDIN, _STDOUT, _STDERR, _ERROR = 0, 1, 2, 3

@@ -16,11 +16,11 @@ from labctl.runtimes.docker import users
 from labctl.runtimes.docker.labels import DIGEST
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN, WORKSPACE, Host
 from labctl.runtimes.kubernetes import fences, forwards, kinds, labels, manifests, standing, unmade
-from labctl.runtimes.kubernetes.api import MANAGER, ApiError
 from labctl.runtimes.kubernetes.bringing import BUILD_S, JOB_S, WITHOUT_CHECK_S, Bringing, bring_up
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.manifests import Declared
 from labctl.runtimes.kubernetes.namespace import Namespace
+from labctl.runtimes.kubernetes.refusals import MANAGER, ApiError
 from labctl.runtimes.kubernetes.state import states
 from labctl.runtimes.kubernetes.storage import HUB_CLAIM, Storage, volume_name
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from labctl.runtimes.kubernetes.api import Api, ApiError
+from labctl.runtimes.kubernetes.api import Api
 from labctl.runtimes.kubernetes.reaping import problems, reap
+from labctl.runtimes.kubernetes.refusals import ApiError
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PAST, LATER = "2026-11-23T11:00:00+00:00", "2026-11-23T13:00:00Z"

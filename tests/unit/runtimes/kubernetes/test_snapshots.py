@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labctl.runtimes.kubernetes import snapshots
-from labctl.runtimes.kubernetes.api import ApiError
+from labctl.runtimes.kubernetes.refusals import ApiError
 from labctl.runtimes.kubernetes.snapshots import KINDS, Snapshots
 
 NAMES = [f"lab--{number}" for number in range(40)]
