@@ -34,6 +34,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "cohort": cohort.cohort,
     "cohort_claim": cohort.claim,
     "kubernetes": kubernetes.kubernetes,
+    "kubernetes_1000": kubernetes.thousand,
     "board": board.board,
     "board_load": board_load.board_load,
 }
