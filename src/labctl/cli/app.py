@@ -43,7 +43,7 @@ FOR_CLUSTERS = {
 NOUNS = {
     "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch, usage, export."),
     "image": ("labctl.cli.images:app", "The container images of labs: list, build, pull."),
-    "model": ("labctl.cli.model:app", "The models of labs: pull."),
+    "model": ("labctl.cli.model:app", "The models of labs: list, pull."),
     "cohort": ("labctl.cli.cohort:app", "A class on one command: plan, up, status, verify, export, extend, down."),
     "hub": ("labctl.cli.hub:app", "The portal of a class, which is JupyterHub: serve, invite."),
     "lab": ("labctl.cli.author:app", "Write, check and prove labs: new, validate, test, solve, schema."),

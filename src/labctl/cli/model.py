@@ -1,4 +1,4 @@
-"""`model pull`: the models of labs, onto this machine."""
+"""`model list` and `model pull`: the models of labs, and how they get onto this machine."""
 
 from __future__ import annotations
 
@@ -11,11 +11,26 @@ from labctl.cli.options import Json, ProfileOption, labs
 from labctl.cli.steps import Steps
 from labctl.cli.table import Cell
 
-app = typer.Typer(help="The models of labs: pull.", no_args_is_help=True)
+app = typer.Typer(help="The models of labs: list, pull.", no_args_is_help=True)
 
 
-@app.callback()
-def _noun() -> None: ...
+@app.command("list")
+def list_(profile: ProfileOption = None, json: Json = False) -> None:
+    """Show the models that labs need, and which of them this machine has."""
+    from labctl import settings
+    from labctl.hosts.bundle.models import needed_by
+    from labctl.labs import catalog
+
+    chosen = settings.load()
+    size = profile or chosen.profile or "cpu"
+    rows = needed_by([row.id for row in catalog.summaries(chosen.labs) if not row.problem], size, chosen)
+    if json:
+        models = [{**row.model_dump(), "labs": of, "present": here} for row, of, here in rows]
+        screen.answer_json({"profile": size, "models": models})
+        return
+    cells = [(Cell(row.name, "bold"), row.kind, _here(here), Cell(", ".join(of), "dim")) for row, of, here in rows]
+    screen.table(("MODEL", "KIND", "HERE", "LABS"), cells)
+    screen.hint("labctl model pull LAB…    bring what labs need")
 
 
 @app.command("pull")
@@ -53,3 +68,7 @@ def _state(*, dry_run: bool, was_missing: bool) -> str:
     if not was_missing:
         return "unchanged"
     return "missing" if dry_run else "loaded"
+
+
+def _here(here: bool) -> Cell:
+    return Cell("✓", "green") if here else Cell("–", "dim")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from labctl.errors import PreflightError
 from labctl.hosts.bundle.manifest import ModelEntry
+from labctl.hosts.bundle.plans import plans_with
 from labctl.progress import Progress
 from labctl.runtimes.cache import is_complete
 
@@ -39,12 +40,18 @@ class Found:
 
 def needed(plans: Sequence[Plan], settings: Settings) -> list[Found]:
     """The models of all plans, each once, in order, here or not. Raises PreflightError as `place` does."""
-    entries = [
-        *(_entry(step.path) for plan in plans for step in plan.models),
-        *(ModelEntry(name=name, kind="hub") for plan in plans for name in plan.hub_models),
-    ]
-    by_folder = {entry.folder: Found(entry=entry, folder=place(entry, settings)) for entry in entries}
+    entries = {entry.folder: entry for plan in plans for entry in _entries(plan)}
+    by_folder = {name: Found(entry=entry, folder=place(entry, settings)) for name, entry in entries.items()}
     return [by_folder[name] for name in sorted(by_folder)]
+
+
+def needed_by(labs: Sequence[str], profile: str, settings: Settings) -> list[tuple[ModelEntry, list[str], bool]]:
+    """Every model of these labs in this profile, with the labs that need it, and whether it is here."""
+    found: dict[str, tuple[ModelEntry, list[str]]] = {}
+    for plan in plans_with(labs, profile, settings):
+        for entry in _entries(plan):
+            found.setdefault(entry.folder, (entry, []))[1].append(plan.lab)
+    return [(entry, of, _is_here(entry, settings)) for _, (entry, of) in sorted(found.items())]
 
 
 def ensure(plans: Sequence[Plan], settings: Settings, progress: Progress, *, fetch: Fetch | None = None) -> list[Found]:
@@ -68,6 +75,16 @@ def place(entry: ModelEntry, settings: Settings) -> Path:
             "export LABCTL_MODELS=/srv/models",
         )
     return settings.models / entry.name
+
+
+def _entries(plan: Plan) -> list[ModelEntry]:
+    hub = [ModelEntry(name=name, kind="hub") for name in plan.hub_models]
+    return [*(_entry(step.path) for step in plan.models), *hub]
+
+
+def _is_here(entry: ModelEntry, settings: Settings) -> bool:
+    is_somewhere = entry.kind == "built" or settings.models is not None
+    return is_somewhere and Found(entry=entry, folder=place(entry, settings)).is_here
 
 
 def _entry(path: str) -> ModelEntry:

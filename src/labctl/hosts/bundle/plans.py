@@ -20,6 +20,14 @@ def plans(labs: Sequence[str], profile: str | None, settings: Settings) -> list[
     return [_plan(lab, profile, settings) for lab in labs]
 
 
+def plans_with(labs: Sequence[str], profile: str, settings: Settings) -> list[Plan]:
+    """The same of those labs that have this profile."""
+    from labctl.labs.lab import load
+
+    having = [lab for lab in labs if profile in load(lab, settings.labs).spec.profiles]
+    return plans(having, profile, settings)
+
+
 def _plan(lab: str, profile: str | None, settings: Settings) -> Plan:
     from labctl.labs.lab import load
     from labctl.plan import declared_layout, plan
