@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-DOCKERFILE = Path(__file__).with_name("systemd") / "Dockerfile"
+FILES = Path(__file__).with_name("systemd")
 READY_S = 60
 
 
@@ -60,11 +60,12 @@ def image(client: DockerClient, base: str) -> str:
     """The tag of the image, built when this engine has it not."""
     import docker.errors
 
-    tag = f"labctl-test-systemd:{hashlib.sha256(DOCKERFILE.read_bytes() + base.encode()).hexdigest()[:12]}"
+    files = b"".join(path.read_bytes() for path in sorted(FILES.iterdir()))
+    tag = f"labctl-test-systemd:{hashlib.sha256(files + base.encode()).hexdigest()[:12]}"
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:
-        client.images.build(path=str(DOCKERFILE.parent), tag=tag, buildargs={"BASE_IMAGE": base}, rm=True, forcerm=True)
+        client.images.build(path=str(FILES), tag=tag, buildargs={"BASE_IMAGE": base}, rm=True, forcerm=True)
     return tag
 
 
@@ -76,7 +77,11 @@ def running(client: DockerClient, tag: str, name: str = "host", volumes: Sequenc
         name=f"labctl-test-{name}-{uuid.uuid4().hex[:6]}",
         hostname=name,
         detach=True,
-        privileged=True,
+        cap_add=["ALL"],
+        cap_drop=["SYS_RESOURCE"],
+        security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+        device_cgroup_rules=["a *:* rwm"],
+        cgroupns="private",
         tmpfs={"/run": "exec", "/run/lock": ""},
         volumes=list(volumes),
         environment={"container": "docker"},
