@@ -29,6 +29,11 @@ VERBS = {
     "down": ("labctl.cli.end:down", "End a session; your files stay."),
     "gc": ("labctl.cli.end:gc", "End what has expired, remove what no session owns, take idle GPUs back."),
     "render": ("labctl.cli.render:render", "Write what would run as a plain file; starts nothing."),
+    "bundle": (
+        "labctl.cli.bundle:bundle",
+        "Write labctl, images and models into one file, for machines without a network.",
+    ),
+    "unbundle": ("labctl.cli.bundle:unbundle", "Load what a bundle holds and this machine lacks."),
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
 FOR_CLUSTERS = {
@@ -38,6 +43,7 @@ FOR_CLUSTERS = {
 NOUNS = {
     "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch, usage, export."),
     "image": ("labctl.cli.images:app", "The container images of labs: list, build, pull."),
+    "model": ("labctl.cli.model:app", "The models of labs: list, pull."),
     "cohort": ("labctl.cli.cohort:app", "A class on one command: plan, up, status, verify, export, extend, down."),
     "hub": ("labctl.cli.hub:app", "The portal of a class, which is JupyterHub: serve, invite."),
     "lab": ("labctl.cli.author:app", "Write, check and prove labs: new, validate, test, solve, schema."),

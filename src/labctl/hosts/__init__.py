@@ -1,0 +1,1 @@
+"""Machines that Ansible prepares, and what is carried to those without a network."""
