@@ -35,6 +35,7 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "cohort_claim": cohort.claim,
     "kubernetes": kubernetes.kubernetes,
     "hosts": hosts.hosts,
+    "kubernetes_1000": kubernetes.thousand,
     "board": board.board,
     "board_load": board_load.board_load,
 }

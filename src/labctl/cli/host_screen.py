@@ -22,6 +22,7 @@ from labctl.errors import (
 )
 from labctl.hosts.ansible import CANCELED
 from labctl.hosts.causes import remedy
+from labctl.hosts.refusal import reason
 from labctl.hosts.runs import Run
 from labctl.hosts.seen import Seen, State, Trouble
 
@@ -44,10 +45,7 @@ def refusal(run: Run, seen: Seen) -> LabctlError | None:
             what,
             "hosts stand in the group [lab_hosts] of the inventory; `ansible-inventory -i FILE --graph` shows what it reads",
         )
-    lines = [line for line in seen.said if not line.startswith("[WARNING]")] or ["it does not say why"]
-    begin = next((at for at, line in enumerate(lines) if "ERROR" in line), 0)
-    what = " ".join(line.strip() for line in lines[begin : begin + 6]).removeprefix("ERROR! ").removeprefix("[ERROR]: ")
-    return EngineError(f"Ansible refused: {what}", f"its own words are in {run.artifacts / 'stdout'}")
+    return EngineError(f"Ansible refused: {reason(seen.said)}", f"its own words are in {run.artifacts / 'stdout'}")
 
 
 def exit_code(run: Run, seen: Seen) -> int:
@@ -131,9 +129,9 @@ def _named(hosts: Sequence[str], seen: Seen) -> str:
 def _show_troubles(run: Run, seen: Seen) -> None:
     for trouble in seen.troubles:
         screen.line()
-        what = "cannot be reached" if trouble.unreachable else f"{trouble.role}: {trouble.task}"
-        place = Cell("" if trouble.unreachable else _place(trouble, run.request.playbook), "dim")
-        screen.line(Cell("!" if trouble.unreachable else "✗", "red"), Cell(trouble.host, "bold"), Cell(what), place)
+        mark, what = ("!", "cannot be reached") if trouble.unreachable else ("✗", f"{trouble.role}: {trouble.task}")
+        place = [] if trouble.unreachable else [Cell(_place(trouble, run.request.playbook), "dim")]
+        screen.line(Cell(mark, "red"), Cell(trouble.host, "bold"), Cell(what), *place)
         for line in trouble.message.splitlines():
             screen.line(Cell(f"  {line}", "red"))
         if advice := remedy(trouble):

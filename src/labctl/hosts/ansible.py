@@ -170,6 +170,7 @@ def _environment(run: Run, stop: Path) -> dict[str, str]:
         "ANSIBLE_CALLBACK_PLUGINS": plugins,
         "ANSIBLE_CALLBACKS_ENABLED": enabled,
         "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),  # ansible-runner turns it off
-        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",  # a mistyped inventory is no empty one
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",  # a mistyped inventory is no empty one
+        "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_NOCOWS": "True",
     }

@@ -66,6 +66,10 @@ CAUSES = (
         r"attempting to decrypt but no vault|decryption failed",
         "a vault is locked: --vault-password-file FILE names a file with its password",
     ),
+    _cause(
+        r"failed to create temporary directory",
+        "nothing can be run there: is it on, is its disk full, may this user log in?",
+    ),
 )
 """The first that fits is told; the more particular ones stand first."""
 

@@ -40,7 +40,7 @@ def _of_items(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_one(result: Mapping[str, Any]) -> str:
-    message = str(result.get("msg") or "").strip()
+    message = str(result.get("msg") or "").strip().removeprefix("Task failed: ")
     if message.partition("\n")[0] not in _EMPTY and not message.startswith("MODULE FAILURE"):
         return message
     output = _last_lines(result, "stderr", "module_stderr", "stdout", "module_stdout")
