@@ -29,6 +29,7 @@ check: venv  ## format, lint (Dockerfiles too), types, import contracts, docs fr
 	@$(BIN)/lint-imports
 	@$(BIN)/hadolint docker/*/Dockerfile
 	@bash scripts/check-manifests.sh
+	@bash scripts/check-playbooks.sh
 	@$(BIN)/python docs/generate.py --check
 	@$(BIN)/labctl lab validate
 

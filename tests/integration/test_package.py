@@ -37,7 +37,7 @@ def test_the_wheel_carries_labs_and_images_and_runs_outside_the_tree(tmp_path: P
     (wheel,) = tmp_path.glob("labctl-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    for kind, folder in (("labs", builtin_folder()), ("docker", images_folder())):
+    for kind, folder in (("labs", builtin_folder()), ("docker", images_folder()), ("playbooks", ROOT / "playbooks")):
         packed = {name.removeprefix(f"labctl/_data/{kind}/") for name in names if f"_data/{kind}/" in name}
         files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
         assert packed == {path.as_posix() for path in files if not any(map(is_left_out, path.parts))}

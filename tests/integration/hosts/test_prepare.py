@@ -1,0 +1,121 @@
+"""A bare Debian becomes a lab host: for real, twice, and labctl itself finds nothing left to mend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import uv
+
+from labctl.index import for_uv
+from tests.integration.hosts import machines
+from tests.integration.hosts.conftest import DISKS
+from tests.integration.hosts.machines import Machine
+from tests.integration.hosts.playing import Played, ca_bundle, play
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("lab-host")]
+ROOT = Path(__file__).resolve().parents[3]
+CORE = "common,nvidia_driver,docker,container_toolkit,mig,labctl"
+SOMEBODY_ELSES = {"debug": False, "registry-mirrors": ["https://mirror.example.org"], "labels": ["rack=7"]}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [uv.find_uv_bin(), "build", "--quiet", "--wheel", "--out-dir", str(folder)]
+    subprocess.run(command, cwd=ROOT, env=os.environ | for_uv(), check=True, timeout=300)
+    return next(folder.glob("labctl-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def host(docker_engine: DockerClient, systemd_image: str) -> Iterator[Machine]:
+    """A machine on which somebody has set up things of their own."""
+    with machines.running(docker_engine, systemd_image, "lab", DISKS) as machine:
+        machine.write("/etc/docker/daemon.json", json.dumps(SOMEBODY_ELSES))
+        yield machine
+
+
+def prepare(host: Machine, wheel: Path, *, check: bool = False) -> Played:
+    return play(
+        host,
+        tags=CORE,
+        check=check,
+        labctl_wheel=str(wheel),
+        labctl_extras=[],
+        labctl_ca_certificates=ca_bundle(),
+        labctl_docker_registry_mirrors=["https://own.example.org"],
+        labctl_secret_settings={"LABCTL_DATABASE_URL": "sqlite:////var/lib/labctl/swordfish.db"},
+    )
+
+
+@pytest.fixture(scope="module")
+def looked_at(host: Machine, wheel: Path) -> Played:
+    """What check mode said of the bare machine."""
+    before = host.ask("sh", "-c", "dpkg -l; find /etc /opt /usr/local -newer /proc/1 | sort")
+    looked = prepare(host, wheel, check=True)
+    assert host.ask("sh", "-c", "dpkg -l; find /etc /opt /usr/local -newer /proc/1 | sort") == before
+    return looked
+
+
+@pytest.fixture(scope="module")
+def prepared(host: Machine, wheel: Path, looked_at: Played) -> Played:
+    return prepare(host, wheel)
+
+
+def test_check_mode_tells_what_a_bare_machine_lacks_and_changes_nothing(looked_at: Played) -> None:
+    assert looked_at.failures == []
+    assert any(message.startswith("missing: ") and "uidmap" in message for message in looked_at.messages)
+    assert "missing: docker.io" in looked_at.messages
+    assert "docker: Write the engine's configuration" in looked_at.changed
+    assert any("no NVIDIA GPU on the PCI bus" in message for message in looked_at.messages)
+
+
+def test_a_bare_machine_is_prepared(prepared: Played) -> None:
+    assert prepared.failures == []
+    assert "swordfish" not in prepared.text
+
+
+def test_a_second_time_nothing_changes(host: Machine, wheel: Path, prepared: Played) -> None:
+    again = prepare(host, wheel)
+    assert (again.failures, again.changed) == ([], [])
+    assert prepare(host, wheel, check=True).changed == []
+
+
+def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Played) -> None:
+    code, said = host.run("sudo", "-u", "labctl", "labctl", "doctor", "--json")
+    findings = {each["name"]: each for each in json.loads(said)["findings"]}
+    left = {name for name, each in findings.items() if each["remedy"]}
+    assert code == 0, findings
+    assert findings["Docker"]["ok"] is True
+    assert left <= {"GPU", "cluster"}, findings
+
+
+def test_what_somebody_else_has_set_for_docker_stays(host: Machine, prepared: Played) -> None:
+    daemon = json.loads(host.ask("cat", "/etc/docker/daemon.json"))
+    assert {name: daemon[name] for name in ("debug", "labels")} == {"debug": False, "labels": ["rack=7"]}
+    assert set(daemon["registry-mirrors"]) == {"https://own.example.org", "https://mirror.example.org"}
+    assert daemon["log-opts"] == {"max-size": "10m", "max-file": "3"}
+    assert "default-runtime" not in daemon
+    assert "https://own.example.org/" in host.ask("docker", "info")
+
+
+def test_expired_sessions_are_ended_by_a_timer(host: Machine, prepared: Played) -> None:
+    assert host.ask("systemctl", "is-active", "labctl-gc.timer") == "active"
+    host.ask("systemctl", "start", "labctl-gc.service")
+    assert "nothing to end" in host.ask("journalctl", "-u", "labctl-gc.service", "-o", "cat")
+
+
+def test_only_labctl_reads_its_secrets(host: Machine, prepared: Played) -> None:
+    host.run("useradd", "--create-home", "learner")
+    assert host.run("cat", "/etc/labctl/secrets.env", user="learner")[0] != 0
+    assert host.run("ls", "/var/lib/labctl", user="learner")[0] != 0
+    assert "docker" not in host.ask("id", "-nG", "learner").split()
+    assert "swordfish" not in host.ask("labctl", "doctor", "--json", user="learner")
