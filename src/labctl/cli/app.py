@@ -29,6 +29,11 @@ VERBS = {
     "down": ("labctl.cli.end:down", "End a session; your files stay."),
     "gc": ("labctl.cli.end:gc", "End what has expired, remove what no session owns, take idle GPUs back."),
     "render": ("labctl.cli.render:render", "Write what would run as a plain file; starts nothing."),
+    "bundle": (
+        "labctl.cli.bundle:bundle",
+        "Write labctl, images and models into one file, for machines without a network.",
+    ),
+    "unbundle": ("labctl.cli.bundle:unbundle", "Load what a bundle holds and this machine lacks."),
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
 FOR_CLUSTERS = {
@@ -38,8 +43,10 @@ FOR_CLUSTERS = {
 NOUNS = {
     "gpu": ("labctl.cli.gpu:app", "The GPUs of this machine: list, watch, usage, export."),
     "image": ("labctl.cli.images:app", "The container images of labs: list, build, pull."),
+    "model": ("labctl.cli.model:app", "The models of labs: list, pull."),
     "cohort": ("labctl.cli.cohort:app", "A class on one command: plan, up, status, verify, export, extend, down."),
     "hub": ("labctl.cli.hub:app", "The portal of a class, which is JupyterHub: serve, invite."),
+    "host": ("labctl.cli.host:app", "Machines that Ansible makes ready for labs: check, prepare."),
     "lab": ("labctl.cli.author:app", "Write, check and prove labs: new, validate, test, solve, schema."),
 }
 _TYPER: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -64,7 +71,7 @@ class Verbs(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for title, table in (("Commands", VERBS), ("For GPUs, images, classes and authors", NOUNS)):
+        for title, table in (("Commands", VERBS), ("For GPUs, images, classes, hosts and authors", NOUNS)):
             with formatter.section(title):
                 formatter.write_dl([(name, help) for name, (_, help) in table.items()])
 

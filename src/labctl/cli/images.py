@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from labctl.cli import screen
-from labctl.cli.options import Json, LabArgument, ProfileOption
+from labctl.cli.options import Json, ProfileOption, labs
 from labctl.cli.steps import Steps
 from labctl.cli.table import Cell
 from labctl.errors import EngineError, LabctlError
 
 if TYPE_CHECKING:
-    from labctl.plan import ProfileName
     from labctl.settings import Settings
 
 Row = dict[str, Any]
 Client = Any  # docker's own; only `images` and the docker runtime know its name
-Ensure = Callable[[str], str]
+Ensure = Callable[[str, str], str]
+Wanted = tuple[str, str]
+"""What a lab file calls an image, and the profile it is for."""
 app = typer.Typer(help="Container images: list, build, pull.", no_args_is_help=True)
 
 
@@ -71,35 +72,56 @@ def build(
 
     chosen = settings.load()
     wanted = [catalog.find(name).title for name in names] if names else [image.title for image in catalog.images()]
-    return _bring(wanted, profile or chosen.profile or "cpu", chosen, json=json)
+    size = profile or chosen.profile or "cpu"
+    return _bring([(image, size) for image in wanted], chosen, json=json)
 
 
 @app.command("pull")
-def pull(lab: LabArgument, profile: ProfileOption = None, json: Json = False) -> int:
-    """Bring every image that a lab needs, pulled or built: before a class, or before the network goes."""
+def pull(
+    lab: Annotated[list[str], typer.Argument(metavar="LAB…", help="Labs, by id or folder.", autocompletion=labs)],
+    profile: ProfileOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing, and bring nothing.")] = False,
+    json: Json = False,
+) -> int:
+    """Bring every image that labs need, pulled or built: before a class, or before the network goes."""
     from labctl import settings
-    from labctl.labs.lab import load
-    from labctl.plan import declared_layout, plan
+    from labctl.hosts.bundle.plans import plans
     from labctl.runtimes.docker.parts import images
 
     chosen = settings.load()
-    found = load(lab, chosen.labs)
-    size = profile or chosen.profile or next(iter(found.spec.profiles))
-    made = plan(found, learner=chosen.learner, profile=cast("ProfileName", size), layout=declared_layout(found))
-    return _bring(images(made), size, chosen, json=json)
+    made = plans(lab, profile, chosen)
+    wanted = dict.fromkeys((image, plan.profile) for plan in made for image in images(plan))
+    return _look(list(wanted), chosen, json=json) if dry_run else _bring(list(wanted), chosen, json=json)
 
 
-def _bring(wanted: Sequence[str], profile: str, chosen: Settings, *, json: bool) -> int:
+def _look(wanted: Sequence[Wanted], chosen: Settings, *, json: bool) -> int:
+    """Show which of `wanted` the engine lacks."""
+    from labctl.images import catalog
+    from labctl.images.engine import connect, is_present
+
+    client = connect(chosen)
+    references = dict.fromkeys(catalog.reference(image, profile, chosen) for image, profile in wanted)
+    states = {name: "unchanged" if is_present(client, name) else "missing" for name in references}
+    if json:
+        items = [{"kind": "image", "name": name, "state": state} for name, state in states.items()]
+        screen.answer_json({"changed": "missing" in states.values(), "items": items})
+    else:
+        screen.table(("IMAGE", "STATE"), [(Cell(name, "bold"), state) for name, state in states.items()])
+    return 0
+
+
+def _bring(wanted: Sequence[Wanted], chosen: Settings, *, json: bool) -> int:
     """Bring all of `wanted`; one that fails does not keep the others away. The exit code; raises what went wrong."""
     from labctl.images.build import ensure
     from labctl.images.engine import connect
 
     client = connect(chosen)
     with Steps(quiet=json) as steps:
-        rows, failures = _each(wanted, lambda image: ensure(client, image, profile, chosen, steps))
+        rows, failures = _each(wanted, lambda image, profile: ensure(client, image, profile, chosen, steps))
     rows = [row | _on_engine(client, row["reference"]) if row["reference"] else row for row in rows]
     if json:
-        screen.answer_json({"profile": profile, "images": rows})
+        sizes = dict.fromkeys(profile for _, profile in wanted)
+        screen.answer_json({"profile": next(iter(sizes), None), "images": rows})
         return EngineError.exit_code if failures else 0
     there = [row for row in rows if row["reference"]]
     if there:
@@ -111,13 +133,13 @@ def _bring(wanted: Sequence[str], profile: str, chosen: Settings, *, json: bool)
     return 0
 
 
-def _each(wanted: Sequence[str], ensure: Ensure) -> tuple[list[Row], list[LabctlError]]:
+def _each(wanted: Sequence[Wanted], ensure: Ensure) -> tuple[list[Row], list[LabctlError]]:
     rows: list[Row] = []
     failures: list[LabctlError] = []
-    for image in wanted:
+    for image, profile in wanted:
         row: Row = {"name": image, "reference": None, "present": False, "size_mib": None, "error": None}
         try:
-            row["reference"] = ensure(image)
+            row["reference"] = ensure(image, profile)
         except LabctlError as error:
             failures.append(error)
             row["error"] = {"code": error.exit_code, "message": error.what, "hint": error.hint}

@@ -54,20 +54,31 @@ class Played:
 
 
 def play(
-    *machines: Machine, tags: str = "", check: bool = False, playbook: str = "prepare.yml", **variables: object
+    *machines: Machine,
+    tags: str = "",
+    check: bool = False,
+    playbook: str = "prepare.yml",
+    groups: Mapping[str, Sequence[Machine]] | None = None,
+    limit: str | None = None,
+    **variables: object,
 ) -> Played:
-    """Run a playbook on all of `machines` at once, as root, with `variables` over everything else."""
+    """Run a playbook on all of `machines` at once, as root, with `variables` over everything else.
+
+    They are lab hosts; `groups` are further groups of the inventory, whose machines need not be.
+    """
     import ansible_runner
 
-    hosts = {each.name: {"ansible_connection": "community.docker.docker_api"} for each in machines}
+    members = {"lab_hosts": machines, **(groups or {})}
+    reached = {"ansible_connection": "community.docker.docker_api"}
     with tempfile.TemporaryDirectory() as folder:
         run = ansible_runner.run(
             private_data_dir=folder,
             project_dir=str(PLAYBOOKS),
             playbook=playbook,
-            inventory={"lab_hosts": {"hosts": hosts}},
+            inventory={group: {"hosts": {each.name: reached for each in of}} for group, of in members.items()},
             extravars={"labctl_min_free_gib": 1, **variables},
             tags=tags,
+            limit=limit,
             cmdline="--check --diff" if check else "--diff",
             envvars=_environment(folder),
             suppress_env_files=True,

@@ -1,0 +1,1 @@
+"""A bundle: labctl, images and models in one tar file, for machines that reach neither index, registry nor model hub."""
