@@ -86,7 +86,6 @@ def test_a_bare_machine_is_prepared(prepared: Played) -> None:
 def test_a_second_time_nothing_changes(host: Machine, wheel: Path, prepared: Played) -> None:
     again = prepare(host, wheel)
     assert (again.failures, again.changed) == ([], [])
-    assert prepare(host, wheel, check=True).changed == []
 
 
 def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Played) -> None:
@@ -118,4 +117,6 @@ def test_only_labctl_reads_its_secrets(host: Machine, prepared: Played) -> None:
     assert host.run("cat", "/etc/labctl/secrets.env", user="learner")[0] != 0
     assert host.run("ls", "/var/lib/labctl", user="learner")[0] != 0
     assert "docker" not in host.ask("id", "-nG", "learner").split()
-    assert "swordfish" not in host.ask("labctl", "doctor", "--json", user="learner")
+    _, said = host.run("labctl", "doctor", "--json", user="learner")
+    assert "/home/learner" in said
+    assert "swordfish" not in said
