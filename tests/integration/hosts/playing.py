@@ -84,7 +84,8 @@ def play(
             suppress_env_files=True,
             quiet=True,
         )
-        return Played(tasks=[*_tasks(run.events)], text=Path(run.stdout.name).read_text(encoding="utf-8"))
+        with run.stdout as said:
+            return Played(tasks=[*_tasks(run.events)], text=said.read())
 
 
 def ca_bundle() -> list[str]:
