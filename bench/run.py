@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import allocator, board, board_load, cases, classroom, cohort, docker, inventory, kubernetes
+from bench import allocator, board, board_load, cases, classroom, cohort, docker, hosts, inventory, kubernetes
 from labctl import __version__
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,6 +34,8 @@ CASES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "cohort": cohort.cohort,
     "cohort_claim": cohort.claim,
     "kubernetes": kubernetes.kubernetes,
+    "hosts": hosts.hosts,
+    "kubernetes_1000": kubernetes.thousand,
     "board": board.board,
     "board_load": board_load.board_load,
 }

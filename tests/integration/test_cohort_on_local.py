@@ -100,3 +100,14 @@ def test_a_class_from_its_list_to_its_grades(class_file: str, home: Path) -> Non
     assert len(answer("cohort", "down", class_file)["sessions"]) == 4
     assert answer("status")["sessions"] == []
     assert (workspace / "answer.txt").read_text() == "yes"
+
+    refused = answer("cohort", "down", class_file, "--purge", code=2)["error"]
+    assert (refused["message"], workspace.is_dir()) == (
+        "this must be confirmed, and there is no terminal to ask on",
+        True,
+    )
+    purged = answer("cohort", "down", class_file, "--purge", "--yes")["sessions"]
+    assert {row["learner"] for row in purged} >= {"1", "2", "4", "5"}
+    assert [row["words"] for row in purged if row["learner"] == "2"] == [f"deleted {workspace}"]
+    assert not workspace.exists()
+    assert "Ada Lovelace" in labctl("cohort", "export", class_file).stdout

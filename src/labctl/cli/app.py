@@ -46,6 +46,7 @@ NOUNS = {
     "model": ("labctl.cli.model:app", "The models of labs: list, pull."),
     "cohort": ("labctl.cli.cohort:app", "A class on one command: plan, up, status, verify, export, extend, down."),
     "hub": ("labctl.cli.hub:app", "The portal of a class, which is JupyterHub: serve, invite."),
+    "host": ("labctl.cli.host:app", "Machines that Ansible makes ready for labs: check, prepare."),
     "lab": ("labctl.cli.author:app", "Write, check and prove labs: new, validate, test, solve, schema."),
 }
 _TYPER: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None, "pretty_exceptions_enable": False}
@@ -70,7 +71,7 @@ class Verbs(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        for title, table in (("Commands", VERBS), ("For GPUs, images, classes and authors", NOUNS)):
+        for title, table in (("Commands", VERBS), ("For GPUs, images, classes, hosts and authors", NOUNS)):
             with formatter.section(title):
                 formatter.write_dl([(name, help) for name, (_, help) in table.items()])
 

@@ -12,6 +12,7 @@ import typer
 
 from labctl.cli import screen
 from labctl.cli.cohort_watch import Watch
+from labctl.cli.end import Yes, confirm
 from labctl.cli.options import Json, lifetime_s
 from labctl.errors import EXIT_FAILED_CRITERIA, NotFoundError, UsageError
 from labctl.reports.plain import one_line
@@ -128,14 +129,22 @@ def close(file: CohortArgument, json: Json = False) -> int:
 
 
 @app.command("down")
-def down(file: CohortArgument, json: Json = False) -> int:
+def down(
+    file: CohortArgument,
+    purge: Annotated[bool, typer.Option("--purge", help="Delete everybody's files too; asks first.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
     """End every session of the cohort; everybody's files stay."""
     from labctl.cohorts import classroom
 
     ctx, found, people, _ = _opened(file)
-    sessions, seats = _running(ctx, found, people, None)
+    sessions, seats = _running(ctx, found, people, None, ended=purge)
+    if purge and sessions:
+        learners = len({session.person for session in sessions})
+        confirm(f"Delete the files of {learners} learners in {len(sessions)} sessions for good?", yes)
     with Watch(len(seats), "ended", quiet=json) as watch:
-        done = classroom.end(ctx, sessions, seats, watch.step, watch.done)
+        done = classroom.end(ctx, sessions, seats, watch.step, watch.done, purge=purge)
     return _answer(found, seats, done, json=json, then=f"labctl cohort export {file}    the grades")
 
 
@@ -342,13 +351,16 @@ def _opened(file: Path) -> tuple[Context, CohortFile, Roster, list[Seat]]:
 
 
 def _running(
-    ctx: Context, found: CohortFile, people: Roster, who: Sequence[str] | None
+    ctx: Context, found: CohortFile, people: Roster, who: Sequence[str] | None, *, ended: bool = False
 ) -> tuple[list[Session], list[Seat]]:
-    """The cohort's sessions with their seats; those of `who` alone, where somebody is named. Raises NotFoundError."""
+    """The cohort's sessions with their seats, with `ended` those of before too; of `who` alone, where somebody is named.
+
+    Raises NotFoundError.
+    """
     from labctl.cohorts import classroom
     from labctl.cohorts.seat import of_session
 
-    sessions = classroom.of_cohort(ctx, found.spec)
+    sessions = classroom.of_cohort(ctx, found.spec, ended=ended)
     if who:
         named = {people.find(each).id for each in who}
         sessions = [session for session in sessions if session.person in named]

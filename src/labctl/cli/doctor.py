@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,17 @@ def doctor(json: Json = False) -> int:
         screen.line()
         rows = [(setting.name, Cell(setting.value or "–"), Cell(setting.origin, "dim")) for setting in origins]
         screen.table(("SETTING", "VALUE", "FROM"), rows)
-        screen.hint("labctl list    the labs there are")
+        screen.hint(*_next(findings))
     return 0 if healthy(findings) else PreflightError.exit_code
+
+
+def _next(findings: list[Finding]) -> Iterator[str]:
+    from labctl.sessions.mending import roles
+
+    if mending := roles(findings):
+        command = f"sudo labctl host prepare -i localhost, -c local --role {','.join(mending)}"
+        yield f"{command}    has Ansible mend what names a role"
+    yield "labctl list    the labs there are"
 
 
 def _row(finding: Finding) -> tuple[Cell, ...]:
@@ -41,5 +51,11 @@ def _row(finding: Finding) -> tuple[Cell, ...]:
         Cell(mark, style),
         Cell(finding.name, "bold"),
         Cell(finding.detail),
-        Cell(finding.remedy),
+        Cell(_remedy(finding)),
     )
+
+
+def _remedy(finding: Finding) -> str:
+    if not finding.role:
+        return finding.remedy
+    return f"{finding.remedy} (role {finding.role})".strip()

@@ -41,7 +41,7 @@ def line(*cells: Cell | str) -> None:
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell | str]], *, right: Sequence[str] = ()) -> None:
     """An aligned table on stdout, as wide as the terminal; columns named in `right` are set to the right."""
     cells = [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
-    width = _columns(sys.stdout) if sys.stdout.isatty() else None
+    width = columns_of(sys.stdout) if sys.stdout.isatty() else None
     answer(render(columns, cells, right=right, width=width, paint=lambda text, style: paint(text, style, sys.stdout)))
 
 
@@ -78,12 +78,12 @@ def console(stream: TextIO) -> Console:
         no_color=not colour,
         force_terminal=colour,
         highlight=False,
-        width=_columns(stream),
+        width=columns_of(stream),
         height=_LINES,  # both, else rich reads COLUMNS itself, and trusts it
     )
 
 
-def _columns(stream: TextIO) -> int:
+def columns_of(stream: TextIO) -> int:
     """COLUMNS where it says something that makes sense, else the terminal's width, else 100."""
     given = os.environ.get("COLUMNS", "")
     if re.fullmatch("[1-9][0-9]{0,3}", given):

@@ -155,14 +155,22 @@ def verify(ctx: Context, seats: Sequence[Seat], on_done: OnDone, *, again: bool 
 
 
 def end(
-    ctx: Context, sessions: Sequence[Session], seats: Sequence[Seat], progress: Progress, on_done: OnDone
+    ctx: Context,
+    sessions: Sequence[Session],
+    seats: Sequence[Seat],
+    progress: Progress,
+    on_done: OnDone,
+    *,
+    purge: bool = False,
 ) -> list[Done]:
-    """End the cohort's `sessions`; files stay. Also of people who are not on the list any more."""
+    """End the cohort's `sessions`; files stay, unless `purge`. Also of people who are not on the list any more."""
     by_id = {session.id: session for session in sessions}
     chosen = [seat for seat in seats if seat.session in by_id]
 
     def one(seat: Seat) -> str:
-        return workspaces.of(ctx, down(ctx, by_id[seat.session], _named(seat, progress))).where
+        where = workspaces.of(ctx, by_id[seat.session]).where
+        down(ctx, by_id[seat.session], _named(seat, progress), purge=purge)
+        return f"deleted {where}" if purge else where
 
     return each(chosen, one, on_done, at_once=ENDED_AT_ONCE)
 
@@ -215,9 +223,9 @@ def check_window(ctx: Context, cohort: Cohort) -> None:
         )
 
 
-def of_cohort(ctx: Context, cohort: Cohort) -> list[Session]:
-    """Every live session of the cohort, those of people who have left the list too."""
-    return [session for session in ctx.store.sessions(live=True) if session.cohort == cohort.name]
+def of_cohort(ctx: Context, cohort: Cohort, *, ended: bool = False) -> list[Session]:
+    """Every live session of the cohort, those of people who have left the list too; with `ended`, also what was live before."""
+    return [session for session in ctx.store.sessions(live=not ended) if session.cohort == cohort.name]
 
 
 def _one(seat: Seat, work: Callable[[Seat], str], stopping: threading.Event) -> Done | None:

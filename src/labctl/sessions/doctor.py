@@ -14,6 +14,7 @@ from labctl.sessions.cluster_finding import cluster
 from labctl.sessions.context import Context
 from labctl.sessions.finding import Finding
 from labctl.sessions.gpu_findings import gpu_findings, in_containers, inventory_of
+from labctl.sessions.mending import has_nvidia_device, with_roles
 from labctl.units import format_mib
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ MIN_MEMORY_MIB = 4 * 1024
 def examine(ctx: Context) -> list[Finding]:
     """What was found on this machine, necessary things first. Never raises for what is missing: that is a finding."""
     gpus = inventory_of(ctx)
-    return [
+    found = [
         _python(),
         _uv(),
         _home(ctx),
@@ -40,6 +41,7 @@ def examine(ctx: Context) -> list[Finding]:
         *cluster(ctx),
         _compiler(),
     ]
+    return list(with_roles(found, is_gpu_there=has_nvidia_device()))
 
 
 def healthy(findings: list[Finding]) -> bool:

@@ -28,6 +28,8 @@ class Machine:
     def run(self, *command: str, user: str = "root") -> tuple[int, str]:
         """The exit code and all that `command` wrote."""
         code, output = self._container.exec_run(list(command), user=user)
+        assert isinstance(code, int)
+        assert isinstance(output, bytes)
         return code, output.decode(errors="replace")
 
     def ask(self, *command: str, user: str = "root") -> str:

@@ -19,6 +19,7 @@ from labctl.runtimes.docker.labels import HOME, home_id
 from labctl.runtimes.kubernetes import kinds
 from labctl.runtimes.kubernetes.api import Api
 from tests.conformance.engines import KubernetesEngine
+from tests.conformance.homes import until
 from tests.conformance.labs import IMAGE
 from tests.integration.kubernetes.storage import storage_class
 
@@ -88,9 +89,8 @@ def autumn(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv("LABCTL_STORAGE_CLASS", name)
         yield str(folder)
         labctl("cohort", "down", str(folder))
-        mine = home_id(Path(os.environ["LABCTL_HOME"]))
-        for each in api.items("Namespace", labelSelector=f"{HOME}={mine}"):  # they hold the learners' files
-            api.delete(kinds.path("Namespace", None, each["metadata"]["name"]))
+        for each in _namespaces():
+            api.delete(kinds.path("Namespace", None, each))
 
 
 def test_a_class_on_a_cluster_from_its_list_to_its_grades(autumn: str, tmp_path: Path) -> None:
@@ -115,3 +115,13 @@ def test_a_class_on_a_cluster_from_its_list_to_its_grades(autumn: str, tmp_path:
 
     assert len(answer("cohort", "down", autumn)["sessions"]) == len(LEARNERS)
     assert answer("status")["sessions"] == []
+    assert len(_namespaces()) == len(LEARNERS)  # they hold the learners' files
+    assert len(answer("cohort", "down", autumn, "--purge", "--yes")["sessions"]) == len(LEARNERS)
+    until(lambda: not _namespaces(), within_s=120)
+    assert [row[-1] for row in csv.reader(io.StringIO(labctl("cohort", "export", autumn).stdout))][1:4] == ["100"] * 3
+
+
+def _namespaces() -> list[str]:
+    mine = home_id(Path(os.environ["LABCTL_HOME"]))
+    found = Api(os.environ["KUBECONFIG"]).items("Namespace", labelSelector=f"{HOME}={mine}")
+    return [each["metadata"]["name"] for each in found]

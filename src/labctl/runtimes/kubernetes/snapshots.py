@@ -17,6 +17,8 @@ from labctl.runtimes.kubernetes.refusals import ApiError
 
 FRESH_S = 0.5
 """So old may be what is only looked at."""
+_WORTH, _OLDEST_S = 5.0, 10.0
+"""Lists that took long are good for as many times as long: a class of a thousand is listed once for all, not again for each."""
 _FORBIDDEN = 403
 _SEVERAL = 3
 """As many namespaces looked at within that time make it worth while to list them all."""
@@ -38,6 +40,7 @@ class Snapshots:
         self._lock = threading.Lock()
         self._asked: deque[tuple[float, str]] = deque(maxlen=64)
         self._taken_at = float("-inf")
+        self._fresh_s = FRESH_S
         self._stale_before = float("-inf")
         self._may_list_all = True
         self._found: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -50,13 +53,14 @@ class Snapshots:
         """The namespace as it was a moment ago, or is."""
         with self._lock:
             began = time.monotonic()
-            if began - self._taken_at < FRESH_S and self._taken_at > self._stale_before:
+            if began - self._taken_at < self._fresh_s and self._taken_at > self._stale_before:
                 return self._found.get(namespace, {})
             self._asked.append((began, namespace))
             others = {name for at, name in self._asked if began - at < FRESH_S}
             if len(others) >= _SEVERAL and self._may_list_all:
                 with suppress(_Forbidden):
                     self._found, self._taken_at = self._all(), began
+                    self._fresh_s = _good_for(time.monotonic() - began)
                     return self._found.get(namespace, {})
                 self._may_list_all = False
         return self._lists(namespace)
@@ -71,7 +75,7 @@ class Snapshots:
 
     def _every(self, kind: str) -> list[dict[str, Any]]:
         try:
-            return self._api.items(kind, labelSelector=self._selector)
+            return [_without_owners(each) for each in self._api.items(kind, labelSelector=self._selector)]
         except ApiError as error:
             if error.status == _FORBIDDEN:
                 raise _Forbidden from error
@@ -84,3 +88,14 @@ class Snapshots:
                 for each in objects:
                     found[each["metadata"]["namespace"]][kind].append(each)
         return found
+
+
+def _good_for(took_s: float) -> float:
+    """How long a list is fresh, from when it was begun."""
+    return max(FRESH_S, took_s + min(_WORTH * took_s, _OLDEST_S))
+
+
+def _without_owners(item: dict[str, Any]) -> dict[str, Any]:
+    """Who owns which field is half of an object; who only looks at a class does not ask."""
+    item["metadata"].pop("managedFields", None)
+    return item

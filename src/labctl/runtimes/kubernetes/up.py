@@ -60,9 +60,9 @@ def up(wanted: Wanted, namespace: Namespace, progress: Progress, *, expires_at: 
 
 def changes(wanted: Wanted, namespace: Namespace) -> list[str]:
     """One line a thing that would be made, started, replaced or ended; empty when the session runs as planned."""
-    if namespace.api.find("Namespace", None, namespace.name) is None:
-        return [f"make the namespace {namespace.name}", *(f"start {_label(name)}" for name in wanted.declared.runs)]
     now = {service.name: service for service in states(namespace, probe=False)}
+    if not namespace.workloads and namespace.api.find("Namespace", None, namespace.name) is None:
+        return [f"make the namespace {namespace.name}", *(f"start {_label(name)}" for name in wanted.declared.runs)]
     found = []
     for name, manifest in wanted.declared.runs.items():
         if name not in namespace.workloads:
@@ -166,7 +166,7 @@ def _without_gpus(namespace: Namespace) -> None:
 
 def _bring(wanted: Wanted, namespace: Namespace, progress: Progress) -> tuple[list[str], list[str]]:
     """What was removed and what was started, in a namespace that is there."""
-    standing.stand(namespace, [*wanted.declared.stands, *_hidden(wanted, namespace)])
+    standing.stand(namespace, [*wanted.declared.stands, *hidden(wanted, namespace)])
     namespace.refresh()
     every = _bringings(wanted, namespace)
     _reclaim(every, namespace)
@@ -174,7 +174,7 @@ def _bring(wanted: Wanted, namespace: Namespace, progress: Progress) -> tuple[li
     return removed, bring_up(namespace, every, progress)
 
 
-def _hidden(wanted: Wanted, namespace: Namespace) -> list[Manifest]:
+def hidden(wanted: Wanted, namespace: Namespace) -> list[Manifest]:
     """The session's Secret; none when it has no secrets."""
     names = [*manifests.secret_names(wanted.plan, wanted.host), *([JUPYTER_TOKEN] if wanted.host.listens else [])]
     known = secrets.ensure(namespace.folder.root, wanted.plan, *names)
