@@ -146,20 +146,20 @@ def _run(ctx: Context, request: Request, verb: str, *, diff: bool, json: bool) -
 
     ansible.require()
     home = ctx.settings.home
-    roles = request.roles or playbooks.roles(request.playbook)
+    roles = playbooks.roles(request.playbook)
     with ExitStack() as held:
         if not request.check:
             held.enter_context(runs.alone(home, request))
         _tell_cleared(remains.clear(home), json=json)
         run = held.enter_context(runs.recorded(home, verb, request, ctx.now()))
-        watch = held.enter_context(Watch(roles, verb, json=json))
+        watch = held.enter_context(Watch(roles, request.roles, verb, json=json))
         run = runs.ended(run, ansible.play(run, watch.event, watch.interrupted))
     if problem := host_screen.refusal(run, watch.seen):
         raise problem
     if json:
         screen.answer(host_screen.as_line(run, watch.seen))
     else:
-        host_screen.show(run, watch.seen, roles, diff=diff)
+        host_screen.show(run, watch.seen, request.roles or roles, diff=diff)
     return host_screen.exit_code(run, watch.seen)
 
 

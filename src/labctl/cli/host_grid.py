@@ -56,12 +56,12 @@ def words(part: Part, state: State, verb: str) -> str:
 
 
 def _columns(seen: Seen, roles: Sequence[str]) -> Iterator[str]:
-    """The roles in order, those that only came up under way where they did. What a machine is, only while it is asked or fails."""
-    known = [*roles, *(role for role in seen.roles if role not in roles)]
-    for role in sorted(known, key=lambda role: role != FACTS):
+    """The roles in order; what else came up, first of all asking machines what they are, only where it says something."""
+    others = [role for role in seen.roles if role not in roles]
+    for role in sorted([*others, *roles], key=lambda role: role != FACTS):
         states = {seen.state(host, role) for host in seen.hosts}
-        worth = states - {State.WAITING} if role != FACTS else states & {State.FAILED, State.UNREACHABLE, State.CHANGED}
-        if worth or not seen.over:
+        worth = {State.FAILED, State.UNREACHABLE, State.CHANGED} if role in others else set(State) - {State.WAITING}
+        if states & worth or (not seen.over and role in roles) or states == {State.RUNNING}:
             yield role
 
 

@@ -40,9 +40,8 @@ def resumed(ctx: Context, *, forks: int, **given: Any) -> Request:
     if last is None:
         raise NotFoundError("no run of `labctl host prepare` is on record", "labctl host prepare -i FILE")
     again = {name: value for name, value in _values(given).items() if value}
-    request = rest(
-        replace(last.request, **again, forks=forks), last.seen, playbooks.roles(playbooks.find(last.request.playbook))
-    )
+    roles = playbooks.roles(playbooks.find(last.request.playbook))
+    request = rest(replace(last.request, **again, forks=forks), last.seen(roles), roles)
     if request is None:
         raise NotFoundError(
             f"the last run, {last.id}, has left nothing undone", "labctl host check -i FILE says what hosts lack"

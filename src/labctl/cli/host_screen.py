@@ -102,11 +102,11 @@ def _show_lacks(seen: Seen, *, diff: bool) -> None:
     who: dict[tuple[str, str], list[str]] = {}
     for name, host in seen.hosts.items():
         for role, change in host.changes():
-            hosts = who.setdefault((role, change.task), [])
+            hosts = who.setdefault((role, change.words), [])
             hosts += [name] if name not in hosts else []
     if who:
         screen.line()
-        rows = [(role, Cell(task), Cell(_named(hosts, seen), "dim")) for (role, task), hosts in who.items()]
+        rows = [(role, Cell(words), Cell(_named(hosts, seen), "dim")) for (role, words), hosts in who.items()]
         screen.table(("ROLE", "LACKING", "ON"), rows)
     for name, role, text in _diffs(seen) if diff else ():
         screen.line()
@@ -119,7 +119,7 @@ def _diffs(seen: Seen) -> Iterator[tuple[str, str, str]]:
     for name, host in seen.hosts.items():
         for role, change in host.changes():
             if change.diff:
-                yield name, f"{role}: {change.task}", change.diff
+                yield name, f"{role}: {change.words}", change.diff
 
 
 def _named(hosts: Sequence[str], seen: Seen) -> str:
@@ -153,21 +153,24 @@ def _next(run: Run, seen: Seen) -> Iterator[str]:
     elif lost:
         yield "labctl host prepare --resume    does what failed again, on the hosts where it failed"
     else:
-        yield f"labctl host check {_inventory(run)}    says whether anything is left"
+        yield f"labctl host check {_same(run)}    says whether anything is left"
     if lost or run.status == CANCELED:
         yield f"what Ansible said is in {run.artifacts / 'stdout'}"
 
 
 def _after_check(run: Run, seen: Seen, lost: int) -> str:
     if seen.named(State.CHANGED):
-        return f"labctl host prepare {_inventory(run)}    does it"
+        return f"labctl host prepare {_same(run)}    does it"
     if lost or run.status == CANCELED:
         return f"what Ansible said is in {run.artifacts / 'stdout'}"
     return "nothing is lacking; `labctl doctor` on a host looks at it from within"
 
 
-def _inventory(run: Run) -> str:
+def _same(run: Run) -> str:
+    """The flags that mean the same hosts and roles again."""
     import shlex
 
-    connection = f" -c {run.request.connection}" if run.request.connection else ""
-    return " ".join(f"-i {shlex.quote(place)}" for place in run.request.inventory) + connection
+    asked = run.request
+    flags = [("-i", place) for place in asked.inventory]
+    flags += [("-c", asked.connection), ("--limit", ",".join(asked.limit)), ("--role", ",".join(asked.roles))]
+    return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in flags if value)

@@ -28,12 +28,13 @@ _OVER = (State.OK, State.CHANGED, State.SKIPPED)
 
 class Watch:
     """`event` takes each event, from any thread; `seen` is what they come to. With `json` each that says something is a line on
-    stdout. `roles` are those that may come, `verb` is what is done to the hosts."""
+    stdout. `roles` are the playbook's, of which only those `wanted` may come, where any are named; `verb` is what is done to the hosts."""
 
-    def __init__(self, roles: Sequence[str], verb: str, *, json: bool) -> None:
-        self.seen = Seen()
-        self._roles, self._verb, self._json = roles, verb, json
+    def __init__(self, roles: Sequence[str], wanted: Sequence[str], verb: str, *, json: bool) -> None:
+        self.seen = Seen(known=tuple(roles))
+        self._roles, self._verb, self._json = wanted or roles, verb, json
         self._asked = 0
+        self._told: set[tuple[str, str, State]] = set()
         self._lock = threading.Lock()
         self._moving: Moving | None = None
 
@@ -76,6 +77,9 @@ class Watch:
                 self._line(*_of_trouble(trouble))
         if self._moving is None:
             for host, role, state in _ended(before, self.seen):
+                if role not in self._roles or (host, role, state) in self._told:
+                    continue  # handlers of a role come after all roles
+                self._told.add((host, role, state))
                 mark, style = STYLES[state]
                 part = self.seen.hosts[host].parts.get(role, Part())
                 said = Cell(words(part, state, self._verb), "" if state is State.CHANGED else "dim")

@@ -173,4 +173,12 @@ def _environment(run: Run, stop: Path) -> dict[str, str]:
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",  # a mistyped inventory is no empty one
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_NOCOWS": "True",
+        **_interpreter(run),
     }
+
+
+def _interpreter(run: Run) -> dict[str, str]:
+    """On this machine the system's own Python, which has apt's and dnf's modules: the first on PATH may be another."""
+    system = Path("/usr/bin/python3")
+    is_local = run.request.connection == "local" and "ANSIBLE_PYTHON_INTERPRETER" not in os.environ
+    return {"ANSIBLE_PYTHON_INTERPRETER": str(system)} if is_local and system.exists() else {}

@@ -26,7 +26,7 @@ def role_of(data: Event) -> str:
 
 def _begun(seen: Seen, data: Event) -> Seen:
     """A host has begun a task. Whoever goes on in another role after a failure seems to be rescued from it."""
-    host, role = _host(seen, data), role_of(data)
+    host, role = _host(seen, data), _known_role(seen, data)
     parts = {
         name: part if name == role else replace(part, rescued=bool(part.failed)) for name, part in host.parts.items()
     }
@@ -39,7 +39,8 @@ def _ok(seen: Seen, data: Event) -> Seen:
     task = str(data.get("task", ""))
     if not result.get("changed"):
         return _added(seen, data, lambda part: replace(part, ok=part.ok + 1))
-    change = Change(task=task, diff=diff_of(result))
+    said = str(result.get("msg", "")) if str(data.get("task_action", "")).endswith("debug") else ""
+    change = Change(task=task, diff=diff_of(result), said=said)
     return _added(seen, data, lambda part: replace(part, ok=part.ok + 1, changes=(*part.changes, change)))
 
 
@@ -48,14 +49,14 @@ def _skipped(seen: Seen, data: Event) -> Seen:
 
 
 def _failed(seen: Seen, data: Event) -> Seen:
-    trouble = _trouble(data)
+    trouble = _trouble(seen, data)
     if data.get("ignore_errors"):
         return _added(seen, data, lambda part: replace(part, ignored=(*part.ignored, trouble)))
     return _added(seen, data, lambda part: replace(part, failed=(*part.failed, trouble)))
 
 
 def _unreachable(seen: Seen, data: Event) -> Seen:
-    trouble = replace(_trouble(data), unreachable=True)
+    trouble = replace(_trouble(seen, data), unreachable=True)
     return _added(seen, data, lambda part: replace(part, failed=(*part.failed, trouble)))
 
 
@@ -63,7 +64,7 @@ def _retried(seen: Seen, data: Event) -> Seen:
     result = data.get("res") or {}
     host = _host(seen, data)
     note = f"attempt {result.get('attempts', '?')} of {result.get('retries', '?')}"
-    return _with(seen, replace(host, note=note), role_of(data))
+    return _with(seen, replace(host, note=note), _known_role(seen, data))
 
 
 def _counted(seen: Seen, data: Event) -> Seen:
@@ -93,9 +94,18 @@ def _said(seen: Seen, event: Event) -> Seen:
 
 def _added(seen: Seen, data: Event, change: Callable[[Part], Part]) -> Seen:
     """With the event's part changed, and its task no longer under way."""
-    host, role = _host(seen, data), role_of(data)
+    host, role = _host(seen, data), _known_role(seen, data)
     parts = {**host.parts, role: change(host.parts.get(role, Part()))}
     return _with(seen, replace(host, parts=parts, role=role, task="", note=""), role)
+
+
+def _known_role(seen: Seen, data: Event) -> str:
+    """The playbook's role that an event is of; one that another role has taken in is the host's role of the moment."""
+    role = role_of(data)
+    if role == FACTS or not seen.known or role in seen.known:
+        return role
+    at = _host(seen, data).role
+    return at if at in seen.known else FACTS
 
 
 def _host(seen: Seen, data: Event) -> Host:
@@ -108,10 +118,10 @@ def _with(seen: Seen, host: Host, role: str) -> Seen:
     return replace(seen, roles=roles, hosts={**seen.hosts, host.name: host})
 
 
-def _trouble(data: Event) -> Trouble:
+def _trouble(seen: Seen, data: Event) -> Trouble:
     return Trouble(
         host=str(data.get("host", "")),
-        role=role_of(data),
+        role=_known_role(seen, data),
         task=str(data.get("task", "")),
         message=message_of(data.get("res") or {}),
         place=str(data.get("task_path") or ""),

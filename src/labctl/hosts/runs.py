@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,10 +41,9 @@ class Run:
     def artifacts(self) -> Path:
         return self.folder / "artifacts" / ARTIFACTS
 
-    @property
-    def seen(self) -> Seen:
-        """What its events say, as far as they were written."""
-        state = Seen()
+    def seen(self, roles: Sequence[str]) -> Seen:
+        """What its events say, as far as they were written; `roles` are the playbook's."""
+        state = Seen(known=tuple(roles))
         for file in sorted((self.artifacts / "job_events").glob("*-*.json"), key=_number):
             state = after(state, read_json(file))
         return state

@@ -36,10 +36,16 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a task changed, or would change in check mode. `diff` is what it says of it, empty when it says nothing."""
+    """What a task changed, or would change in check mode. `diff` is empty when it shows none; `said` is what a task that is
+    there to tell it says."""
 
     task: str
     diff: str = ""
+    said: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.said or self.task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +108,12 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A whole run. `roles` in the order in which they came up; `over` when Ansible has counted what became of its hosts."""
+    """A whole run. `roles` in the order in which they came up; `over` when Ansible has counted what became of its hosts.
 
+    `known` are the playbook's own roles: what they take in from others is counted as theirs. Empty for a playbook that has none.
+    """
+
+    known: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     hosts: Mapping[str, Host] = field(default_factory=dict)
     over: bool = False

@@ -7,7 +7,8 @@ from typing import Any
 
 MAX_CHARS = 2000
 _MAX_LINES = 12
-_EMPTY = ("", "non-zero return code", "One or more items failed", "MODULE FAILURE")
+_EMPTY = ("", "non-zero return code", "One or more items failed")
+_HOLLOW = ("MODULE FAILURE", "Module result deserialization failed", "The following modules failed to execute")
 
 
 def message_of(result: Mapping[str, Any]) -> str:
@@ -20,7 +21,7 @@ def message_of(result: Mapping[str, Any]) -> str:
     """
     if result.get("censored"):
         return "what it says is hidden, because it may hold a secret (no_log)"
-    words = [*_of_items(result), _of_one(result)] if result.get("results") else [_of_one(result)]
+    words = [*_of_items(result), *_of_modules(result), _of_one(result)]
     return "\n".join(word for word in words if word)[:MAX_CHARS] or "it does not say why"
 
 
@@ -33,21 +34,26 @@ def diff_of(result: Mapping[str, Any]) -> str:
 
 
 def _of_items(result: Mapping[str, Any]) -> Iterator[str]:
-    for item in result["results"]:
+    for item in result.get("results") or ():
         if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable")):
             label = item.get("_ansible_item_label", item.get("item", ""))
             yield f"{label}: {_of_one(item)}" if isinstance(label, str) and label else _of_one(item)
 
 
+def _of_modules(result: Mapping[str, Any]) -> Iterator[str]:
+    """Of facts that could not be gathered."""
+    return (_of_one(each) for each in (result.get("failed_modules") or {}).values() if isinstance(each, Mapping))
+
+
 def _of_one(result: Mapping[str, Any]) -> str:
     message = str(result.get("msg") or "").strip().removeprefix("Task failed: ")
-    if message.partition("\n")[0] not in _EMPTY and not message.startswith("MODULE FAILURE"):
+    if message.partition("\n")[0] not in _EMPTY and not message.startswith(_HOLLOW):
         return message
     output = _last_lines(result, "stderr", "module_stderr", "stdout", "module_stdout")
     code = result.get("rc")
     if output:
         return f"it ended with {code}: {output}" if code is not None else output
-    return "" if result.get("results") else message
+    return "" if result.get("results") or result.get("failed_modules") else message
 
 
 def _last_lines(result: Mapping[str, Any], *names: str) -> str:

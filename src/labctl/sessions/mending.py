@@ -29,7 +29,7 @@ def with_roles(findings: Iterable[Finding], *, is_gpu_there: bool) -> Iterator[F
 def roles(findings: Iterable[Finding]) -> Sequence[str]:
     """The roles that mend something, each once, in the order in which they are applied."""
     found = {finding.role for finding in findings}
-    return [role for role in ("common", "nvidia_driver", "container_toolkit", "docker", "mig") if role in found]
+    return [role for role in ("common", "nvidia_driver", "docker", "container_toolkit", "mig") if role in found]
 
 
 def has_nvidia_device(devices: Path = Path("/sys/bus/pci/devices")) -> bool:

@@ -1,4 +1,4 @@
-"""Two bare machines, as containers with nothing but Python, and a course of obstacles to prepare them with."""
+"""Two bare machines, as containers with Python and sudo in which nothing runs, and a course of obstacles to prepare them with."""
 
 from __future__ import annotations
 
@@ -59,6 +59,11 @@ class Machines:
         _, output = self.containers[name].exec_run(["sh", "-c", command])
         return bytes(output).decode()  # type: ignore[arg-type]  # not a stream of them, as was not asked for
 
+    def kept_in(self, word: str) -> list[Path]:
+        """The files below LABCTL_HOME that hold it."""
+        files = (file for file in (self.folder / "home").rglob("*") if file.is_file())
+        return [file for file in files if word in file.read_text(errors="replace")]
+
     def has(self, name: str, file: str) -> bool:
         code, _ = self.containers[name].exec_run(["test", "-e", f"/root/{file}"])
         return bool(code == 0)
@@ -66,7 +71,7 @@ class Machines:
 
 @pytest.fixture(scope="module")
 def machines(
-    docker_engine: DockerClient, base_image: str, tmp_path_factory: pytest.TempPathFactory
+    docker_engine: DockerClient, systemd_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machines]:
     """Two of them, `one` and `two`, for all tests of a module."""
     pytest.importorskip("ansible_runner", reason="needs Ansible: pip install 'labctl[hosts]'")
@@ -75,7 +80,7 @@ def machines(
     try:
         for name, container in names.items():
             made.containers[name] = docker_engine.containers.run(
-                base_image,
+                systemd_image,
                 ["sleep", "infinity"],
                 name=container,
                 detach=True,

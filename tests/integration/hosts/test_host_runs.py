@@ -184,10 +184,41 @@ def test_what_a_killed_run_left_is_ended_by_the_next(fresh: Machines) -> None:
 
 def test_no_secret_of_the_environment_is_kept(fresh: Machines) -> None:
     assert fresh.labctl("prepare", "--role", "base").returncode == 0
-    files = [file for file in (fresh.folder / "home").rglob("*") if file.is_file()]
-    assert any("job_events" in str(file) for file in files)
-    assert [file for file in files if "swordfish" in file.read_text(errors="replace")] == []
+    assert fresh.kept_in("here") != []
+    assert fresh.kept_in("swordfish") == []
     assert (fresh.folder / "home" / "hosts" / "runs").stat().st_mode & 0o077 == 0
+
+
+def test_a_wrong_password_for_sudo_is_told_and_the_right_one_is_kept_nowhere(fresh: Machines) -> None:
+    fresh.run("one", "id ada || useradd --create-home --groups sudo ada; echo ada:swordfish | chpasswd")
+    variables, password = fresh.folder / "vars.yml", fresh.folder / "password"
+    variables.write_text("course_become: true\n")
+    given = (
+        "--limit=one",
+        "--role=base",
+        "--user=ada",
+        f"--extra-vars=@{variables}",
+        "--become-password-file",
+        str(password),
+    )
+    password.touch(mode=0o600)
+    password.write_text("sharkfin\n")
+    *_, answer = fresh.lines("prepare", *given)
+    (trouble,) = answer["hosts"]["one"]["troubles"]
+    assert answer["exit_code"] in (1, 6)
+    assert "the password for sudo is wrong" in trouble["remedy"], trouble
+    password.write_text("swordfish\n")
+    *_, answer = fresh.lines("prepare", *given)
+    assert answer["hosts"]["one"]["state"] == "changed"
+    assert fresh.kept_in("swordfish") == []
+
+
+def test_a_file_with_a_password_that_others_can_read_is_refused(fresh: Machines) -> None:
+    password = fresh.folder / "open"
+    password.touch(mode=0o644)
+    result = fresh.labctl("check", "--become-password-file", str(password))
+    assert result.returncode == 2
+    assert f"chmod 600 {password}" in result.stderr
 
 
 def test_an_inventory_that_is_none_is_refused_in_words(fresh: Machines) -> None:

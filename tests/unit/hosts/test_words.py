@@ -18,6 +18,15 @@ from labctl.hosts.words import diff_of, message_of
         ({"msg": "non-zero return code", "rc": 1, "stderr": "a\nb\n"}, "it ended with 1: a\nb"),
         ({"msg": "MODULE FAILURE\nSee stdout", "module_stderr": "Killed"}, "Killed"),
         ({"censored": "hidden", "msg": "x"}, "what it says is hidden, because it may hold a secret (no_log)"),
+        (
+            {
+                "msg": "The following modules failed to execute: ansible.legacy.setup.",
+                "failed_modules": {
+                    "setup": {"msg": "MODULE FAILURE", "rc": 127, "module_stderr": "python3: not found"}
+                },
+            },
+            "it ended with 127: python3: not found",
+        ),
         ({}, "it does not say why"),
         (
             {"msg": "One or more items failed", "results": [{"item": "a"}, {"item": "b", "failed": True, "msg": "no"}]},
