@@ -33,7 +33,10 @@ VERBS = {
         "labctl.cli.bundle:bundle",
         "Write labctl, and the images and models of labs, into one file for machines without a network.",
     ),
-    "unbundle": ("labctl.cli.bundle:unbundle", "Load what a bundle holds and this machine lacks."),
+    "unbundle": (
+        "labctl.cli.bundle:unbundle",
+        "Load the images and models of a bundle that this machine lacks, after checking every sum.",
+    ),
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
 FOR_CLUSTERS = {
