@@ -90,7 +90,6 @@ def test_a_bare_machine_is_prepared(prepared: Played) -> None:
 def test_a_second_time_nothing_changes(host: Machine, wheel: Path, prepared: Played) -> None:
     again = prepare(host, wheel)
     assert (again.failures, again.changed) == ([], [])
-    assert prepare(host, wheel, check=True).changed == []
 
 
 def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Played) -> None:
@@ -122,7 +121,9 @@ def test_only_labctl_reads_its_secrets(host: Machine, prepared: Played) -> None:
     assert host.run("cat", "/etc/labctl/secrets.env", user="learner")[0] != 0
     assert host.run("ls", "/var/lib/labctl", user="learner")[0] != 0
     assert "docker" not in host.ask("id", "-nG", "learner").split()
-    assert "swordfish" not in host.ask("labctl", "doctor", "--json", user="learner")
+    _, said = host.run("labctl", "doctor", "--json", user="learner")
+    assert "/home/learner" in said
+    assert "swordfish" not in said
 
 
 @pytest.fixture(scope="module")
