@@ -18,6 +18,12 @@ from labctl.runtimes.local.envs import uv_binary
 SUMS = ".labctl-sha256"
 """In a hub's model that labctl brought: its files and their sums, written last."""
 _CHUNK = 4 * 2**20
+_QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "NO_COLOR": "1",
+}
 _PROGRAM = "huggingface_hub>=1.0,<2"
 
 
@@ -52,14 +58,15 @@ def _download(name: str, coming: Path, lock: int, progress: Progress) -> None:
     try:
         children.run(
             [*program, "download", name, "--local-dir", str(coming)],
-            env={**os.environ, **index.for_uv(), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
+            env={**os.environ, **index.for_uv(), **_QUIET},
             cwd=coming.parent,
             lock=lock,
             on_line=lambda line: progress(Step(name=f"model {name}", state="progress", detail=line[:200])),
         )
     except Failed as error:
         progress(Step(name=f"model {name}", state="failed", detail=str(error)))
-        refuse(f"{name} could not be downloaded", error.lines, _HINT)
+        said = [line for line in error.lines if not line.startswith("Hint:")]  # of its own new versions
+        refuse(f"{name} could not be downloaded", said, _HINT)
     except BaseException:
         children.end()
         raise
@@ -74,7 +81,9 @@ _HINT = (
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Hidden ones left out, as in a bundle."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def _sum(path: Path) -> str:

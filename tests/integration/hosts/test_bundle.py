@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.integration.hosts.bundled import make_image, write_lab
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+DEADLINE_S = 60
 
 
 @pytest.fixture
@@ -117,6 +120,39 @@ def test_the_listing_is_the_same_from_run_to_run(home: Path, lab: str) -> None:
     assert first == second
     names = [member.name for member in first.members]
     assert names == sorted(names)
+
+
+def test_a_bundle_that_was_killed_goes_on_where_it_was(home: Path, lab: str) -> None:
+    for name, mib in (("a.bin", 16), ("b.bin", 256)):
+        with (home / "hub/org/big" / name).open("wb") as file:
+            file.truncate(mib * 2**20)
+    command = [sys.executable, "-m", "labctl", "bundle", lab, "-o", "b.tar", "--only", "models"]
+    partial = home / "b.tar.partial"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + DEADLINE_S
+        while not partial.exists() or partial.stat().st_size < 32 * 2**20:
+            assert process.poll() is None, "it was over before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.kill()
+    made = labctl("bundle", lab, "-o", "b.tar", "--only", "models")
+    assert made["resumed_bytes"] >= 16 * 2**20
+    loaded = labctl("unbundle", "b.tar", LABCTL_HOME=str(home / "there"), LABCTL_MODELS=str(home / "hub-there"))
+    assert set(states(loaded).values()) == {"loaded"}
+    assert not list(home.glob("b.tar.*"))
+
+
+def test_mistakes_of_the_command_line_are_told(home: Path, lab: str) -> None:
+    for words, said in (
+        (["bundle", "--only", "everything"], "a bundle has no such part"),
+        (["bundle", "-o", "nowhere/b.tar"], "there is no folder nowhere"),
+        (["bundle", "-o", str(home)], "is a folder"),
+        (["bundle", lab, "--profile", "gpu"], "has no profile 'gpu'"),
+        (["unbundle", "b.tar"], "there is no file b.tar"),
+        (["unbundle", "b.tar", "--sha256", "abc"], "it has 64 hexadecimal digits"),
+    ):
+        done = subprocess.run([sys.executable, "-m", "labctl", *words], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
 @pytest.mark.slow
