@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from labctl.cli import screen
+from labctl.cli.cohort_open import (
+    CohortArgument,
+    JobsOption,
+    RestartedArgument,
+    WhoArgument,
+    answer,
+    opened,
+    running,
+    tell_problems,
+)
 from labctl.cli.cohort_watch import Watch
 from labctl.cli.end import Yes, confirm
 from labctl.cli.options import Json, lifetime_s
-from labctl.errors import EXIT_FAILED_CRITERIA, NotFoundError, UsageError
-from labctl.reports.plain import one_line
+from labctl.errors import UsageError
 
 if TYPE_CHECKING:
     from labctl.cli.cohort_screen import Answer
-    from labctl.cohorts.classroom import Done
     from labctl.cohorts.roster import Roster
-    from labctl.cohorts.seat import Seat
     from labctl.cohorts.spec import CohortFile
     from labctl.sessions.context import Context
-    from labctl.store.records import Session
 
 app = typer.Typer(help="A class on one command.", no_args_is_help=True)
-CohortArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="The cohort file, or a folder with a cohort.yaml in it.")
-]
-
-_WHO = "Learners by id, ID, email address or name."
-WhoArgument = Annotated[list[str] | None, typer.Argument(metavar="[LEARNER]…", help=_WHO)]
-RestartedArgument = Annotated[list[str], typer.Argument(metavar="LEARNER…", help=_WHO)]
 
 
 @app.command("plan")
@@ -47,11 +44,11 @@ def plan(file: CohortArgument, json: Json = False) -> None:
     found = spec.load(file, ctx.settings.labs)
     people = roster.read(found.roster)
     tell_problems(found.roster, people)
-    answer = _planned(ctx, found, people)
+    planned = _planned(ctx, found, people)
     if json:
-        screen.answer_json(answer.to_json())
+        screen.answer_json(planned.to_json())
         return
-    show(answer)
+    show(planned)
 
 
 def _planned(ctx: Context, found: CohortFile, people: Roster) -> Answer:
@@ -87,43 +84,45 @@ def up(
     """Start everybody's session. Doing it again starts what failed or is missing, and leaves alone what runs."""
     from labctl.cohorts import classroom
 
-    ctx, found, people, seats = _opened(file)
+    ctx, found, people, seats = opened(file)
     profiles = {each.lab: each.profile for each in _planned(ctx, found, people).plan.rounds}
     due = classroom.due(found.spec, seats, ctx)
     with Watch(len(due), "up", quiet=json) as watch:
         done = classroom.start(ctx, found.spec, due, profiles, watch.step, watch.done, at_once=at_once)
         spares = classroom.spares(ctx, found.spec)
         done += classroom.start(ctx, found.spec, spares, profiles, watch.step, watch.done, at_once=at_once)
-    return _answer(found, [*due, *spares], done, json=json, then=f"labctl cohort status {file}    who is how far")
+    return answer(found, [*due, *spares], done, json=json, then=f"labctl cohort status {file}    who is how far")
 
 
 @app.command("verify")
 def verify(
     file: CohortArgument,
     again: Annotated[bool, typer.Option("--again", help="Also what has passed before.")] = False,
+    jobs: JobsOption = None,
     json: Json = False,
 ) -> int:
     """Judge every running session that has not passed yet, several at a time; every report is kept."""
     from labctl.cohorts import classroom
 
-    ctx, found, _, seats = _opened(file)
+    ctx, found, _, seats = opened(file)
     with Watch(0, "verified", quiet=json) as watch:
-        done = classroom.verify(ctx, seats, watch.done, again=again)
+        done = classroom.verify(ctx, seats, watch.done, again=again, at_once=jobs)
     chosen = [each.seat for each in done]
-    return _answer(found, chosen, done, json=json, then=f"labctl cohort export {file}    the grades")
+    return answer(found, chosen, done, json=json, then=f"labctl cohort export {file}    the grades")
 
 
 @app.command("close")
-def close(file: CohortArgument, json: Json = False) -> int:
+def close(file: CohortArgument, jobs: JobsOption = None, json: Json = False) -> int:
     """Wait for the deadline, keep a copy of everybody's files as they stand then, and judge them."""
-    from labctl.cohorts import closing
+    from labctl.cohorts import classroom, closing
 
-    ctx, found, people, _ = _opened(file)
+    ctx, found, people, _ = opened(file)
     with Watch(0, "closed", quiet=json) as watch:
         as_of = closing.wait_for(ctx, found.spec, watch.waits)
-        sessions, seats = _running(ctx, found, people, None)
-        done = closing.close(ctx, sessions, seats, as_of, watch.done, at_once=max(2, os.cpu_count() or 1))
-    return _answer(
+        sessions, seats = running(ctx, found, people, None)
+        at_once = jobs or classroom.judged_at_once(ctx, sessions)
+        done = closing.close(ctx, sessions, seats, as_of, watch.done, at_once=at_once)
+    return answer(
         found, [each.seat for each in done], done, json=json, then=f"labctl cohort export {file}    the grades"
     )
 
@@ -138,14 +137,14 @@ def down(
     """End every session of the cohort; everybody's files stay."""
     from labctl.cohorts import classroom
 
-    ctx, found, people, _ = _opened(file)
-    sessions, seats = _running(ctx, found, people, None, ended=purge)
+    ctx, found, people, _ = opened(file)
+    sessions, seats = running(ctx, found, people, None, ended=purge)
     if purge and sessions:
         learners = len({session.person for session in sessions})
         confirm(f"Delete the files of {learners} learners in {len(sessions)} sessions for good?", yes)
     with Watch(len(seats), "ended", quiet=json) as watch:
         done = classroom.end(ctx, sessions, seats, watch.step, watch.done, purge=purge)
-    return _answer(found, seats, done, json=json, then=f"labctl cohort export {file}    the grades")
+    return answer(found, seats, done, json=json, then=f"labctl cohort export {file}    the grades")
 
 
 @app.command("extend")
@@ -159,11 +158,11 @@ def extend(
     from labctl.cohorts import classroom
 
     seconds = lifetime_s(more, "", "for example `labctl cohort extend FILE 2h`")
-    ctx, found, people, _ = _opened(file)
-    sessions, seats = _running(ctx, found, people, who)
+    ctx, found, people, _ = opened(file)
+    sessions, seats = running(ctx, found, people, who)
     with Watch(len(seats), "extended", quiet=json) as watch:
         done = classroom.prolong(ctx, sessions, seats, seconds, watch.done)
-    return _answer(found, seats, done, json=json, then=f"labctl cohort status {file}    who is how far")
+    return answer(found, seats, done, json=json, then=f"labctl cohort status {file}    who is how far")
 
 
 @app.command("restart")
@@ -171,15 +170,15 @@ def restart(file: CohortArgument, who: RestartedArgument, json: Json = False) ->
     """End the sessions of some learners and start them anew; their files stay."""
     from labctl.cohorts import classroom
 
-    ctx, found, people, _ = _opened(file)
-    sessions, seats = _running(ctx, found, people, who)
+    ctx, found, people, _ = opened(file)
+    sessions, seats = running(ctx, found, people, who)
     profiles = {session.lab: session.profile for session in sessions}
     with Watch(len(seats), "restarted", quiet=json) as watch:
         ended = classroom.end(ctx, sessions, seats, watch.step, lambda done: watch.done(done) if done.problem else None)
         again = [each.seat for each in ended if not each.problem]
         begun = classroom.start(ctx, found.spec, again, profiles, watch.step, watch.done)
     done = [*(each for each in ended if each.problem), *begun]
-    return _answer(found, seats, done, json=json, then=f"labctl cohort status {file}    who is how far")
+    return answer(found, seats, done, json=json, then=f"labctl cohort status {file}    who is how far")
 
 
 @app.command("add")
@@ -195,7 +194,7 @@ def add(
     """Put somebody on the list of people, at its end and in its form."""
     from labctl.cohorts import enrolment
 
-    _, found, _, _ = _opened(file)
+    _, found, _, _ = opened(file)
     person = enrolment.add(found.roster, name=name, email=email, number=number)
     if json:
         screen.answer_json({"cohort": found.spec.name, "learner": person.id, "name": person.name})
@@ -213,15 +212,15 @@ def remove(
     """End somebody's sessions and take them off the list; their files and reports stay."""
     from labctl.cohorts import classroom, enrolment
 
-    ctx, found, people, _ = _opened(file)
+    ctx, found, people, _ = opened(file)
     person = people.find(who)
     mine = [session for session in classroom.of_cohort(ctx, found.spec) if session.person == person.id]
-    sessions, seats = _running(ctx, found, people, [person.id]) if mine else ([], [])
+    sessions, seats = running(ctx, found, people, [person.id]) if mine else ([], [])
     with Watch(len(seats), "ended", quiet=json) as watch:
         done = classroom.end(ctx, sessions, seats, watch.step, watch.done)
     if not any(each.problem for each in done):
         enrolment.remove(found.roster, person.id)
-    return _answer(found, seats, done, json=json, then=f"labctl cohort status {file}    who is how far")
+    return answer(found, seats, done, json=json, then=f"labctl cohort status {file}    who is how far")
 
 
 @app.command("status")
@@ -229,7 +228,7 @@ def status(file: CohortArgument, json: Json = False) -> None:
     """Who is how far: everybody's session and best result, lab by lab."""
     from labctl.cli.cohort_screen import show_status, status_json
 
-    ctx, found, _, seats = _opened(file)
+    ctx, found, _, seats = opened(file)
     sessions = {session.id: session for session in ctx.store.sessions() if session.cohort == found.spec.name}
     attempts = ctx.store.attempts()
     if json:
@@ -282,7 +281,7 @@ def export(
         raise UsageError(f"--format: {format!r} is no format", f"use one of: {', '.join(gradebook.FORMATS)}")
     if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
         raise UsageError(f"--output: {output} cannot be written", "give the name of a file in a folder that there is")
-    ctx, found, _, seats = _opened(file)
+    ctx, found, _, seats = opened(file)
     rows = grades.rows(found.spec, seats, ctx.store.attempts())
     text = gradebook.FORMATS[format](found.spec, rows)
     if reports is not None:
@@ -323,74 +322,3 @@ def schema() -> None:
     from labctl.cohorts.spec import cohort_schema
 
     screen.answer_json(cohort_schema())
-
-
-def tell_problems(path: Path, found: Roster) -> None:
-    """What is wrong with a list of people, line by line on stderr, and what had to be guessed."""
-    for note in found.notes:
-        screen.hint(one_line(f"{path}: {note}"))
-    for each in found.problems:
-        sys.stderr.write(f"{one_line(f'{path}:{each.line}: {each.what}')}{'' if each.kept else ' (left out)'}\n")
-    out = sum(not each.kept for each in found.problems)
-    if out:
-        lines = "1 line is" if out == 1 else f"{out} lines are"
-        screen.hint(f"{lines} left out, and {len(found.people)} people stay")
-
-
-def _opened(file: Path) -> tuple[Context, CohortFile, Roster, list[Seat]]:
-    """What every command of a running cohort begins with; what is wrong with the list is told."""
-    from labctl.cli.context import context
-    from labctl.cohorts import roster, spec
-    from labctl.cohorts.seat import seats
-
-    ctx = context()
-    found = spec.load(file, ctx.settings.labs)
-    people = roster.read(found.roster)
-    tell_problems(found.roster, people)
-    return ctx, found, people, seats(found.spec, people.people, ctx.store.sessions())
-
-
-def _running(
-    ctx: Context, found: CohortFile, people: Roster, who: Sequence[str] | None, *, ended: bool = False
-) -> tuple[list[Session], list[Seat]]:
-    """The cohort's sessions with their seats, with `ended` those of before too; of `who` alone, where somebody is named.
-
-    Raises NotFoundError.
-    """
-    from labctl.cohorts import classroom
-    from labctl.cohorts.seat import of_session
-
-    sessions = classroom.of_cohort(ctx, found.spec, ended=ended)
-    if who:
-        named = {people.find(each).id for each in who}
-        sessions = [session for session in sessions if session.person in named]
-        idle = sorted(named - {session.person for session in sessions})
-        if idle:
-            raise NotFoundError(
-                f"{', '.join(idle)}: no session is running", "`labctl cohort up FILE` starts what is missing"
-            )
-    return sessions, [of_session(session, people.people) for session in sessions]
-
-
-def _answer(found: CohortFile, seats: Sequence[Seat], done: Sequence[Done], *, json: bool, then: str) -> int:
-    """What came of it; 1 when something failed for somebody."""
-    failed = [each for each in done if each.problem]
-    if json:
-        rows = [
-            {
-                "session": each.seat.session,
-                "lab": each.seat.lab,
-                "learner": each.seat.person.id,
-                "ok": not each.problem,
-                "words": each.words,
-                "problem": each.problem or None,
-                "hint": each.hint or None,
-                "took_s": round(each.took_s, 3),
-            }
-            for each in done
-        ]
-        screen.answer_json({"cohort": found.spec.name, "ok": not failed, "sessions": rows})
-    else:
-        screen.line(f"{len(done) - len(failed)} of {len(seats)} done" + (f", {len(failed)} failed" if failed else ""))
-        screen.hint(*(["the same command again does only what failed"] if failed else []), then)
-    return EXIT_FAILED_CRITERIA if failed else 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labctl.cli import screen
-from labctl.cli.cohort import CohortArgument, tell_problems
+from labctl.cli.cohort_open import CohortArgument, tell_problems
 from labctl.cli.options import Json, lifetime_s
 from labctl.errors import LabFileError, UsageError
 

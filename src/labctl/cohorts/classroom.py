@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -34,6 +34,8 @@ STARTED_AT_ONCE = 8
 SPARE = "spare-"
 """How the learners are called for whom reserved sessions are started."""
 ENDED_AT_ONCE = 16
+ON_CLUSTER_AT_ONCE = 16
+"""Judges on a cluster, when nobody says how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,9 @@ def spares(ctx: Context, cohort: Cohort) -> list[Seat]:
     return [seat for seat in seats_of(cohort, people) if seat.lab == cohort.labs[0]]
 
 
-def verify(ctx: Context, seats: Sequence[Seat], on_done: OnDone, *, again: bool = False) -> list[Done]:
+def verify(
+    ctx: Context, seats: Sequence[Seat], on_done: OnDone, *, again: bool = False, at_once: int | None = None
+) -> list[Done]:
     """Verify every seat that has a running session; what has passed once only with `again`. Every report is kept."""
     from labctl.sessions.verify import verify as look
 
@@ -150,8 +154,15 @@ def verify(ctx: Context, seats: Sequence[Seat], on_done: OnDone, *, again: bool 
         report = look(ctx, sessions[seat.session])
         return f"{report.score} of {report.max_score} points"
 
-    # A check computes or waits; each session's own are looked at side by side already.
-    return each(chosen, one, on_done, at_once=max(2, os.cpu_count() or 1))
+    return each(chosen, one, on_done, at_once=at_once or judged_at_once(ctx, sessions.values()))
+
+
+def judged_at_once(ctx: Context, sessions: Iterable[Session]) -> int:
+    """How many sessions are judged at the same time when nobody says: one a core, since a check computes or waits, and more where
+    a cluster does the work and this machine only listens.
+    """
+    scheduled = any(ctx.runtime(name).schedules for name in {session.runtime for session in sessions})
+    return ON_CLUSTER_AT_ONCE if scheduled else max(2, os.cpu_count() or 1)
 
 
 def end(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from labctl.cohorts.classroom import Done, OnDone, each
@@ -53,7 +54,9 @@ def close(
     by_id = {session.id: session for session in sessions}
     attempts = ctx.store.attempts()
     due = [seat for seat in seats if not any(one.passed for one in attempts.get(seat.session, ()))]
-    kept = {seat.session: _kept(ctx, by_id[seat.session]) for seat in due}
+    with ThreadPoolExecutor(at_once) as pool:  # the sooner, the nearer to the deadline
+        copies = pool.map(lambda seat: _kept(ctx, by_id[seat.session]), due)
+        kept = dict(zip((seat.session for seat in due), copies, strict=True))
 
     def one(seat: Seat) -> str:
         session, found = by_id[seat.session], kept[seat.session]

@@ -39,7 +39,7 @@ TRIES = 2
 _KEPT = ("solution", "mutants", "workspace")
 """What of a lab no judge needs."""
 _LONGEST_S = 4 * 3600
-_READY_S, _MADE_S, _ENDING_S = 180.0, 20.0, 15.0
+_READY_S, _MADE_S, _ENDING_S = 300.0, 90.0, 15.0
 """How long its pod may need to run, to be made by the Job, and to be told of as ended."""
 _KEPT_S = 600
 _RULES = (
