@@ -22,6 +22,7 @@ from labctl.errors import (
 )
 from labctl.hosts.ansible import CANCELED
 from labctl.hosts.causes import remedy
+from labctl.hosts.playbooks import PREPARE, builtin_folder
 from labctl.hosts.refusal import reason
 from labctl.hosts.runs import Run
 from labctl.hosts.seen import Seen, State, Trouble
@@ -127,15 +128,25 @@ def _named(hosts: Sequence[str], seen: Seen) -> str:
 
 
 def _show_troubles(run: Run, seen: Seen) -> None:
-    for trouble in seen.troubles:
-        screen.line()
-        mark, what = ("!", "cannot be reached") if trouble.unreachable else ("✗", f"{trouble.role}: {trouble.task}")
-        place = [] if trouble.unreachable else [Cell(_place(trouble, run.request.playbook), "dim")]
-        screen.line(Cell(mark, "red"), Cell(trouble.host, "bold"), Cell(what), *place)
-        for line in trouble.message.splitlines():
-            screen.line(Cell(f"  {line}", "red"))
-        if advice := remedy(trouble):
-            screen.line(Cell("  →", screen.ACCENT), Cell(advice))
+    for host in seen.hosts.values():
+        for part in host.parts.values():
+            if part.troubles:
+                screen.line()
+                _show_chain(part.troubles, run.request.playbook)
+
+
+def _show_chain(troubles: Sequence[Trouble], playbook: Path) -> None:
+    """What a role failed of, what to do about it, and what the role's rescue says last: what is left."""
+    cause, last = troubles[0], troubles[-1]
+    mark, what = ("!", "cannot be reached") if cause.unreachable else ("✗", f"{cause.role}: {cause.task}")
+    place = [] if cause.unreachable else [Cell(_place(cause, playbook), "dim")]
+    screen.line(Cell(mark, "red"), Cell(cause.host, "bold"), Cell(what), *place)
+    for line in cause.message.splitlines():
+        screen.line(Cell(f"  {line}", "red"))
+    if advice := next((advice for each in troubles if (advice := remedy(each))), ""):
+        screen.line(Cell("  →", screen.ACCENT), Cell(advice))
+    for line in last.message.splitlines() if last is not cause else ():
+        screen.line(Cell(f"  {line}"))
 
 
 def _place(trouble: Trouble, playbook: Path) -> str:
@@ -167,10 +178,16 @@ def _after_check(run: Run, seen: Seen, lost: int) -> str:
 
 
 def _same(run: Run) -> str:
-    """The flags that mean the same hosts and roles again."""
+    """The flags that mean the same hosts and roles again, reached in the same way."""
     import shlex
 
     asked = run.request
-    flags = [("-i", place) for place in asked.inventory]
-    flags += [("-c", asked.connection), ("--limit", ",".join(asked.limit)), ("--role", ",".join(asked.roles))]
-    return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in flags if value)
+    flags: list[tuple[str, object]] = [("-i", place) for place in asked.inventory]
+    flags += [("--limit", ",".join(asked.limit)), ("--role", ",".join(asked.roles))]
+    flags += [("-c", asked.connection), ("-u", asked.user), ("--private-key", asked.private_key)]
+    flags += [("--ssh-common-args", asked.ssh_common_args), ("--become-password-file", asked.become_password_file)]
+    flags += [("--connection-password-file", asked.connection_password_file)]
+    flags += [("--vault-password-file", file) for file in asked.vault_password_files]
+    flags += [("-e", f"@{file}") for file in asked.extra_vars]
+    flags += [("--playbook", asked.playbook)] if asked.playbook != builtin_folder() / PREPARE else []
+    return " ".join(f"{flag} {shlex.quote(str(value))}" for flag, value in flags if value)

@@ -72,8 +72,8 @@ class Watch:
             sys.stdout.flush()
 
     def _tell(self, before: Seen) -> None:
-        for trouble in self.seen.troubles:
-            if trouble not in before.troubles:
+        for trouble in _causes(self.seen):
+            if trouble not in _causes(before):
                 self._line(*_of_trouble(trouble))
         if self._moving is None:
             for host, role, state in _ended(before, self.seen):
@@ -118,6 +118,11 @@ class Watch:
             return f"{doing} hosts: starting Ansible"
         more = f", {len(seen.hosts) - MAX_ROWS} of them not shown" if len(seen.hosts) > MAX_ROWS else ""
         return f"{doing} {len(seen.hosts)} host{'s' if len(seen.hosts) > 1 else ''}{more}"
+
+
+def _causes(seen: Seen) -> tuple[Trouble, ...]:
+    """The first failure of each role; what its rescue says of it comes at the end."""
+    return tuple(part.troubles[0] for host in seen.hosts.values() for part in host.parts.values() if part.troubles)
 
 
 def _of_trouble(trouble: Trouble) -> tuple[Cell, ...]:

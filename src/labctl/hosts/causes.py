@@ -51,12 +51,12 @@ CAUSES = (
     _cause(r"no space left|not enough (free )?space|disk full", "the disk is full: free some space there"),
     _cause(
         r"certificate.verify.failed|self.signed certificate|unable to get local issuer",
-        "TLS goes through an authority that the host does not know: set labctl_ca_certificate",
+        "TLS goes through an authority that the host does not know: set labctl_ca_certificates",
     ),
-    _cause(r"proxy.*(407|refused)|407 proxy", "the proxy refuses: mend labctl_proxy_url"),
+    _cause(r"proxy.*(407|refused)|407 proxy", "the proxy refuses: mend labctl_http_proxy"),
     _cause(
         r"temporary failure (in name )?resolv|failed to fetch|could not connect to|cannot download repomd",
-        "the host reaches no package mirror: check its network, or set labctl_proxy_url",
+        "the host reaches no package mirror: check its network, or set labctl_http_proxy",
     ),
     _cause(
         r"no python interpreters? found|/usr/bin/python3?: (not found|no such)",

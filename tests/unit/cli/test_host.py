@@ -114,6 +114,20 @@ def test_what_failed_is_shown_with_its_place_and_the_next_step(capsys: pytest.Ca
     assert "labctl host prepare --resume" in err
 
 
+def test_a_cause_is_told_once_however_often_a_rescue_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
+    tasks = {"Install": "Could not get lock", "Say why": "lock held", "Say what was left": "left: nothing"}
+    chain = tuple(Trouble(host="a", role="docker", task=task, message=said) for task, said in tasks.items())
+    seen = Seen(hosts={"a": Host(name="a", parts={"docker": Part(failed=chain)})}, over=True)
+    host_screen.show(run_of("prepare"), seen, ("docker",), diff=False)
+    out, _ = capsys.readouterr()
+    assert [line.strip() for line in out.splitlines()[3:]] == [
+        "✗ a docker: Install",
+        "Could not get lock",
+        "→ another program is installing packages, often unattended upgrades: wait until it has ended",
+        "left: nothing",
+    ]
+
+
 def test_the_last_line_of_json_holds_everything_that_came_out() -> None:
     answer = json.loads(host_screen.as_line(run_of("prepare"), ALL))
     assert answer["event"] == "end"

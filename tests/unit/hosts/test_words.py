@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from labctl.hosts.causes import remedy
+from labctl.hosts import playbooks
+from labctl.hosts.causes import CAUSES, remedy
 from labctl.hosts.seen import Trouble
 from labctl.hosts.words import diff_of, message_of
 
@@ -61,7 +63,7 @@ def test_a_change_is_told_as_a_diff() -> None:
         ("Host key verification failed.", "ssh HOST"),
         ("ada@gpu1: Permission denied (publickey).", "--private-key"),
         ("[Errno 28] No space left on device", "disk is full"),
-        ("SSL: CERTIFICATE_VERIFY_FAILED certificate verify failed", "labctl_ca_certificate"),
+        ("SSL: CERTIFICATE_VERIFY_FAILED certificate verify failed", "labctl_ca_certificates"),
         ("something else", ""),
     ],
 )
@@ -69,3 +71,11 @@ def test_what_everybody_meets_comes_with_a_remedy(message: str, advice: str) -> 
     told = remedy(Trouble(host="h", role="r", task="t", message=message))
     assert advice in told
     assert bool(told) == bool(advice)
+
+
+def test_remedies_name_variables_that_there_are() -> None:
+    defaults = (playbooks.builtin_folder() / "roles" / "settings" / "defaults" / "main.yml").read_text()
+    known = set(re.findall(r"^(labctl_\w+):", defaults, re.MULTILINE))
+    named = {name for cause in CAUSES for name in re.findall(r"labctl_\w+", cause.remedy)}
+    assert named
+    assert named <= known
