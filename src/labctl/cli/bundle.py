@@ -41,7 +41,7 @@ def bundle(
     only: Only = None,
     json: Json = False,
 ) -> None:
-    """Write labctl, and the images and models of labs, into one file for machines without a network."""
+    """Write labctl, images and models into one file, for machines without a network."""
     from labctl import settings
     from labctl.hosts.bundle.make import Request, make
 
@@ -68,7 +68,7 @@ def unbundle(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is missing here, and load nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Load the images and models of a bundle that this machine lacks, after checking every sum."""
+    """Load what a bundle holds and this machine lacks. Every sum is checked before."""
     from labctl import settings
     from labctl.hosts.bundle import archive
     from labctl.hosts.bundle.load import compare, load
