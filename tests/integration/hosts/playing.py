@@ -15,7 +15,8 @@ from tests.integration.hosts.machines import Machine
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 _STATES = {"runner_on_ok": "ok", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
-_EACH = {"runner_item_on_ok": "ok", "runner_item_on_failed": "failed"}
+# That an item failed is told again with its task, and only there whether this was a failure.
+_EACH = {"runner_item_on_ok": "ok"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ def play(
             suppress_env_files=True,
             quiet=True,
         )
-        return Played(tasks=[*_tasks(run.events)], text=Path(run.stdout.name).read_text(encoding="utf-8"))
+        with run.stdout as written:
+            return Played(tasks=[*_tasks(run.events)], text=written.read())
 
 
 def ca_bundle() -> list[str]:
@@ -109,7 +111,7 @@ def _tasks(events: Iterator[Mapping[str, Any]]) -> Iterator[Task]:
             continue
         data = event["event_data"]
         result = data.get("res") or {}
-        if result.get("results") is not None and event["event"] in _STATES and state == "ok":
+        if result.get("results") is not None and state == "ok":
             continue  # its items were told one by one
         if state == "failed" and data.get("ignore_errors"):
             state = "ignored"
@@ -120,6 +122,11 @@ def _tasks(events: Iterator[Mapping[str, Any]]) -> Iterator[Task]:
             role=data.get("role", ""),
             name=data.get("task", ""),
             state=state,
-            message=str(result.get("msg", "")),
+            message=_message(result),
             result=result,
         )
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    failed = [str(item.get("msg", "")) for item in result.get("results") or [] if item.get("failed")]
+    return "; ".join(failed) or str(result.get("msg", ""))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,45 +16,17 @@ import pytest
 from labctl.hosts.bundle.make import Request, make
 from labctl.images.engine import is_present
 from labctl.settings import load as settings
+from tests.integration.hosts.bundled import make_image, write_lab
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
-LAB = """\
-title: A lab with an image and two models
-stage: 1
-minutes: 5
-profiles:
-  cpu: {{model: small, models: {{big: org/big}}, memory: 64MiB, disk: 16MiB}}
-services:
-  idle: {{image: "{image}", command: [/bin/true]}}
-criteria:
-  - id: written
-    text: answer.txt is there
-    points: 1
-    hint: write it
-    checks: [{{file: {{path: answer.txt}}}}]
-"""
-BUILD = """\
-import sys, pathlib
-out = pathlib.Path(sys.argv[1])
-(out / "inner").mkdir(parents=True)
-(out / "weights.bin").write_bytes(bytes(1000))
-(out / "inner" / "config.json").write_text("{}")
-"""
 
 
 @pytest.fixture
 def image(docker_engine: DockerClient) -> Iterator[str]:
     """An image of one small file, on the engine."""
     reference = f"labctl-test/bundled:{uuid.uuid4().hex[:12]}"
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        info = tarfile.TarInfo("hello.txt")
-        info.size = 5
-        tar.addfile(info, io.BytesIO(reference[-5:].encode()))
-    repository, tag = reference.split(":")
-    docker_engine.api.import_image_from_data(layer.getvalue(), repository=repository, tag=tag)
+    make_image(docker_engine, reference)
     yield reference
     remove(docker_engine, reference)
 
@@ -68,19 +38,7 @@ def remove(engine: DockerClient, reference: str) -> None:
 
 @pytest.fixture
 def lab(home: Path, image: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    files = {
-        "bundled/lab.yaml": LAB.format(image=image),
-        "bundled/workspace/readme.txt": "start here\n",
-        "envs/bare.txt": "",
-        "models/small/model.yaml": 'description: Zeros\nenv: bare\ncommand: [python, build.py, "{out}"]\n',
-        "models/small/build.py": BUILD,
-    }
-    for name, text in files.items():
-        (home / "labs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / "labs" / name).write_text(text)
-    big = home / "hub" / "org" / "big"
-    big.mkdir(parents=True)
-    (big / "model.safetensors").write_bytes(b"big" * 1000)
+    write_lab(home / "labs", home / "hub", image)
     monkeypatch.setenv("LABCTL_MODELS", str(home / "hub"))
     return "bundled"
 

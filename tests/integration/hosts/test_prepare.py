@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uv
 
+from labctl import settings
+from labctl.hosts.bundle.make import Request, make
 from labctl.index import for_uv
 from tests.integration.hosts import machines
+from tests.integration.hosts.bundled import make_image, write_lab
 from tests.integration.hosts.conftest import DISKS
 from tests.integration.hosts.machines import Machine
 from tests.integration.hosts.playing import Played, ca_bundle, play
@@ -86,7 +90,6 @@ def test_a_bare_machine_is_prepared(prepared: Played) -> None:
 def test_a_second_time_nothing_changes(host: Machine, wheel: Path, prepared: Played) -> None:
     again = prepare(host, wheel)
     assert (again.failures, again.changed) == ([], [])
-    assert prepare(host, wheel, check=True).changed == []
 
 
 def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Played) -> None:
@@ -118,4 +121,36 @@ def test_only_labctl_reads_its_secrets(host: Machine, prepared: Played) -> None:
     assert host.run("cat", "/etc/labctl/secrets.env", user="learner")[0] != 0
     assert host.run("ls", "/var/lib/labctl", user="learner")[0] != 0
     assert "docker" not in host.ask("id", "-nG", "learner").split()
-    assert "swordfish" not in host.ask("labctl", "doctor", "--json", user="learner")
+    _, said = host.run("labctl", "doctor", "--json", user="learner")
+    assert "/home/learner" in said
+    assert "swordfish" not in said
+
+
+@pytest.fixture(scope="module")
+def bundle(docker_engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the roles are told of a bundle with an image and two models, none of which the host has."""
+    folder, image = tmp_path_factory.mktemp("bundle"), f"labctl-test/bundled:{uuid.uuid4().hex[:12]}"
+    make_image(docker_engine, image)
+    try:
+        lab = write_lab(folder / "labs", folder / "hub", image)
+        chosen = settings.load(os.environ | {"LABCTL_HOME": str(folder / "home"), "LABCTL_MODELS": str(folder / "hub")})
+        request = Request(labs=[str(lab)], profile="cpu", parts=["images", "models"], target=folder / "b.tar")
+        manifest, _ = make(request, chosen, lambda _step: None)
+    finally:
+        docker_engine.images.remove(image, force=True)
+    return {"labctl_bundle": str(folder / "b.tar"), "labctl_bundle_sha256": manifest.digest, "image": image}
+
+
+def test_images_and_models_come_out_of_a_bundle_once(host: Machine, prepared: Played, bundle: dict[str, Any]) -> None:
+    told = {name: value for name, value in bundle.items() if name != "image"}
+    looked = play(host, tags="models,images", check=True, **told)
+    assert looked.failures == []
+    assert any("known before" in message for message in looked.messages)
+    brought = play(host, tags="models,images", **told)
+    assert brought.failures == []
+    assert {"models: Load them", "images: Load them"} <= set(brought.changed)
+    host.ask("docker", "image", "inspect", bundle["image"], user="labctl")
+    assert host.ask("stat", "-c", "%s %U", "/var/lib/labctl/hub/org/big/model.safetensors") == "3000 labctl"
+    assert host.ask("sh", "-c", "ls /var/lib/labctl/models/small-*/weights.bin")
+    again = play(host, tags="models,images", **told)
+    assert (again.failures, again.changed) == ([], [])
