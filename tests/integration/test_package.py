@@ -15,6 +15,7 @@ from labctl.index import for_uv
 from labctl.labs.catalog import builtin_folder
 
 ROOT = Path(__file__).resolve().parents[2]
+KEPT = (".dockerignore", ".gitignore", ".ansible-lint", ".yamllint")
 
 
 def run(*command: str, cwd: Path) -> str:
@@ -27,7 +28,7 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def is_left_out(part: str) -> bool:
-    return part.startswith("__") or (part.startswith(".") and part not in (".dockerignore", ".gitignore"))
+    return part.startswith("__") or (part.startswith(".") and part not in KEPT)
 
 
 @pytest.mark.slow
