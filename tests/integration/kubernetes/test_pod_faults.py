@@ -64,7 +64,8 @@ def test_a_quota_that_something_else_has_used_up_is_told(faulty: FaultyHome, res
     faulty.write({"web": server(restart=restart), "other": WEB})
     faulty.up()
     faulty.runtime.end_services(faulty.session().handle, ["web"], faulty.steps.append)
-    until(lambda: _pods(faulty, "used") == len(faulty.pods()), within_s=60)  # the quota is counted again after a while
+    until(lambda: len(faulty.pods()) == 1, within_s=60)  # that of the other service
+    until(lambda: _pods(faulty, "used") == 1, within_s=60)  # the quota is counted again after a while
     for number in range(_pods(faulty, "hard") - _pods(faulty, "used")):
         faulty.kubectl("create", "-f", "-", stdin=_pending(f"hog-{number}"))
     with pytest.raises(UnhealthyError) as told:
