@@ -31,11 +31,11 @@ VERBS = {
     "render": ("labctl.cli.render:render", "Write what would run as a plain file; starts nothing."),
     "bundle": (
         "labctl.cli.bundle:bundle",
-        "Write labctl, and the images and models of labs, into one file for machines without a network.",
+        "Write labctl, images and models into one file, for machines without a network.",
     ),
     "unbundle": (
         "labctl.cli.bundle:unbundle",
-        "Load the images and models of a bundle that this machine lacks, after checking every sum.",
+        "Load what a bundle holds and this machine lacks. Every sum is checked before.",
     ),
     "doctor": ("labctl.cli.doctor:doctor", "Check this machine, and show each setting with its origin."),
 }
