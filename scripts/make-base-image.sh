@@ -17,7 +17,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # Packages for builds come from the same mirror, with the same certificates in front of it, as those of this machine.
-mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$work/base.tar" ${MIRROR:+"$MIRROR"} >&2
+mmdebstrap --quiet --variant=minbase --include=apt,python3,python3-venv,ca-certificates "$suite" "$work/base.tar" ${MIRROR:+"$MIRROR"} >&2
 docker import \
   --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
   --change 'CMD ["bash"]' \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,19 +16,39 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _CHUNK = 2**20
+_CONFIG = (
+    "Cmd",
+    "Entrypoint",
+    "Env",
+    "ExposedPorts",
+    "Healthcheck",
+    "Labels",
+    "StopSignal",
+    "User",
+    "Volumes",
+    "WorkingDir",
+)
 _TIMEOUT_S = 3600
 """Before its first byte an engine has written all layers to its own disk."""
 
 
-def image_id(client: DockerClient, reference: str) -> str | None:
-    """The id of the image that the engine has under this reference; None when it has none. Raises EngineError."""
+def content_of(client: DockerClient, reference: str) -> str | None:
+    """What stands for the content of the image that the engine has under this reference; None when it has none. Raises EngineError.
+
+    The id of an image will not do: it is the sum of its configuration on one engine, and of its manifest, which `docker load` makes anew, on
+    an engine that keeps images in containerd (the default from Docker 29).
+    """
     import docker.errors
 
     with engine_errors():
         try:
-            return str(client.images.get(reference).id)
+            shown = client.images.get(reference).attrs
         except docker.errors.ImageNotFound:
             return None
+    config = shown.get("Config") or {}
+    told = [shown.get("Os"), shown.get("Architecture"), (shown.get("RootFS") or {}).get("Layers")]
+    told += [config.get(name) or None for name in _CONFIG]
+    return f"sha256:{hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}"
 
 
 def save(client: DockerClient, references: Sequence[str], target: Path, on_bytes: Callable[[int], None]) -> None:

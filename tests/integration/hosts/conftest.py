@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
@@ -20,8 +21,8 @@ StartMachine = Callable[..., Machine]
 
 @pytest.fixture(scope="session")
 def systemd_image(docker_engine: DockerClient, base_image: str) -> str:
-    """An image of Debian in which systemd runs."""
-    return machines.image(docker_engine, base_image)
+    """An image in which systemd runs: of Debian 12, or of the distribution whose base LABCTL_TEST_HOST_BASE names."""
+    return machines.image(docker_engine, os.environ.get("LABCTL_TEST_HOST_BASE", base_image))
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,19 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_changed(bare_mac
     assert played.changed == []
 
 
+def test_a_disk_that_fills_while_packages_are_fetched_is_told(start_machine: StartMachine) -> None:
+    machine = start_machine("full")
+    machine.ask("mkdir", "-p", "/var/cache/apt/archives")
+    machine.ask("mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", "/var/cache/apt/archives")
+    played = play(machine, tags="common")
+    assert "the disk is full; make room and run the same again" in played.failures[-1]
+
+
+def test_a_package_that_no_source_has_is_told(bare_machine: Machine) -> None:
+    played = play(bare_machine, tags="common", common_packages=["labctl-no-such-package"])
+    assert "labctl-no-such-package: the sources of packages of this host do not have them" in played.failures[-1]
+
+
 def test_a_proxy_that_does_not_answer_is_named(bare_machine: Machine) -> None:
     played = play(bare_machine, tags="common", labctl_http_proxy="http://127.0.0.1:9")
     bare_machine.ask("rm", "/etc/apt/apt.conf.d/95labctl-proxy")

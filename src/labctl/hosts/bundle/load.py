@@ -210,8 +210,8 @@ def _engine(settings: Settings) -> Client:
 
 def _has(client: Client, image: ImageEntry) -> bool:
     """Our references change with what is in the image; those of a registry do not."""
-    from labctl.images.archive import image_id
+    from labctl.images.archive import content_of
     from labctl.images.names import is_ours
 
-    there = image_id(client, image.reference)
-    return there is not None and (is_ours(image.name) or there == image.id)
+    there = content_of(client, image.reference)
+    return there is not None and (is_ours(image.name) or there == image.content)

@@ -71,7 +71,7 @@ def make(request: Request, settings: Settings, progress: Progress) -> tuple[Mani
 def _add_images(
     content: _Content, wanted: Sequence[Plan], staging: Path, settings: Settings, progress: Progress
 ) -> None:
-    from labctl.images.archive import image_id
+    from labctl.images.archive import content_of
     from labctl.images.build import ensure
     from labctl.images.engine import connect
     from labctl.runtimes.docker.parts import images
@@ -81,7 +81,7 @@ def _add_images(
     found: dict[str, ImageEntry] = {}
     for image, profile in named:
         reference = ensure(client, image, profile, settings, progress)
-        entry = ImageEntry(name=image, reference=reference, id=image_id(client, reference) or "")
+        entry = ImageEntry(name=image, reference=reference, content=content_of(client, reference) or "")
         found.setdefault(reference, entry)
     content.images = [found[reference] for reference in sorted(found)]
     content.sources[IMAGES] = _saved(client, content.images, staging, progress)
@@ -91,7 +91,7 @@ def _saved(client: Client, images: Sequence[ImageEntry], staging: Path, progress
     """images.tar, kept from an earlier run when it holds these very images."""
     from labctl.images.archive import save
 
-    key = hashlib.sha256("".join(f"{image.reference} {image.id}\n" for image in images).encode()).hexdigest()
+    key = hashlib.sha256("".join(f"{image.reference} {image.content}\n" for image in images).encode()).hexdigest()
     file = staging / f"images-{key[:12]}.tar"
     if file.is_file():
         progress(Step(name="images saved", state="unchanged"))

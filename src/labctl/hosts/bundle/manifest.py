@@ -38,11 +38,11 @@ class Member(Model):
 
 
 class ImageEntry(Model):
-    """An image in images.tar: what a lab file calls it, the reference it is saved under, the id on the engine it came from."""
+    """An image in images.tar: what a lab file calls it, the reference it is saved under, and what stands for its content."""
 
     name: str
     reference: str
-    id: str
+    content: str
 
 
 class ModelEntry(Model):
