@@ -143,14 +143,14 @@ def test_a_second_time_only_a_host_that_is_gone_is_forgotten(pair: Pair, made: P
 
 def test_check_mode_tells_what_a_bare_machine_lacks(bare_machine: Machine, program: str) -> None:
     groups = {"slurm": [bare_machine], "k3s_server": [bare_machine]}
-    tags = "monitoring,slurm,k3s_server"
+    tags = "slurm,k3s_server"
     looked = play(bare_machine, tags=tags, check=True, groups=groups, labctl_k3s_binary=program)
     assert looked.failures == []
     missing = {name for message in looked.messages if message.startswith("missing: ") for name in message.split()}
-    assert {"prometheus", "prometheus-node-exporter", "munge", "slurmd", "slurmctld"} <= missing
-    would = {"monitoring: Write the rules", "slurm: Write the configuration", "k3s_program: Copy it"}
+    assert {"munge", "slurmd", "slurmctld"} <= missing
+    would = {"slurm: Write the configuration", "k3s_program: Copy it"}
     assert would <= set(looked.changed)
-    assert bare_machine.run("ls", "/etc/labctl", "/etc/slurm", "/etc/rancher")[0] != 0
+    assert bare_machine.run("ls", "/etc/slurm", "/etc/rancher")[0] != 0
 
 
 def test_a_k3s_that_cannot_be_told_from_another_is_refused(bare_machine: Machine, program: str) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,16 @@ from labctl.hosts.bundle.make import Request, make
 from labctl.index import for_uv
 from tests.integration.hosts import machines
 from tests.integration.hosts.bundled import make_image, write_lab
+from tests.integration.hosts.by_labctl import Answer, labctl_host
 from tests.integration.hosts.conftest import DISKS
 from tests.integration.hosts.machines import Machine
-from tests.integration.hosts.playing import Played, ca_bundle, play
+from tests.integration.hosts.playing import ca_bundle, play
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("lab-host")]
 ROOT = Path(__file__).resolve().parents[3]
-CORE = "common,nvidia_driver,docker,container_toolkit,mig,labctl"
 SOMEBODY_ELSES = {"debug": False, "registry-mirrors": ["https://mirror.example.org"], "labels": ["rack=7"]}
 
 
@@ -47,52 +48,68 @@ def host(docker_engine: DockerClient, systemd_image: str) -> Iterator[Machine]:
         yield machine
 
 
-def prepare(host: Machine, wheel: Path, *, check: bool = False) -> Played:
-    return play(
-        host,
-        tags=CORE,
-        check=check,
-        labctl_wheel=str(wheel),
-        labctl_extras=[],
-        labctl_ca_certificates=ca_bundle(),
-        labctl_docker_registry_mirrors=["https://own.example.org"],
-        labctl_secret_settings={"LABCTL_DATABASE_URL": "sqlite:////var/lib/labctl/swordfish.db"},
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparing:
+    """The bare machine, and the labctl that makes it a lab host."""
+
+    host: Machine
+    folder: Path
+    wheel: Path
+
+    def labctl(self, verb: str) -> Answer:
+        return labctl_host(
+            verb,
+            self.host,
+            self.folder,
+            labctl_wheel=str(self.wheel),
+            labctl_extras=[],
+            labctl_ca_certificates=ca_bundle(),
+            labctl_docker_registry_mirrors=["https://own.example.org"],
+            labctl_secret_settings={"LABCTL_DATABASE_URL": "sqlite:////var/lib/labctl/swordfish.db"},
+        )
 
 
 @pytest.fixture(scope="module")
-def looked_at(host: Machine, wheel: Path) -> Played:
-    """What check mode said of the bare machine."""
-    before = host.ask("sh", "-c", "dpkg -l; find /etc /opt /usr/local -newer /proc/1 | sort")
-    looked = prepare(host, wheel, check=True)
-    assert host.ask("sh", "-c", "dpkg -l; find /etc /opt /usr/local -newer /proc/1 | sort") == before
+def preparing(host: Machine, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Preparing:
+    return Preparing(host=host, folder=tmp_path_factory.mktemp("preparing"), wheel=wheel)
+
+
+@pytest.fixture(scope="module")
+def looked_at(preparing: Preparing) -> Answer:
+    """What a check said of the bare machine."""
+    look = ("sh", "-c", "dpkg -l; find /etc /opt /usr/local -newer /proc/1 | sort")
+    before = preparing.host.ask(*look)
+    looked = preparing.labctl("check")
+    assert preparing.host.ask(*look) == before
     return looked
 
 
 @pytest.fixture(scope="module")
-def prepared(host: Machine, wheel: Path, looked_at: Played) -> Played:
-    return prepare(host, wheel)
+def prepared(preparing: Preparing, looked_at: Answer) -> Answer:
+    return preparing.labctl("prepare")
 
 
-def test_check_mode_tells_what_a_bare_machine_lacks_and_changes_nothing(looked_at: Played) -> None:
-    assert looked_at.failures == []
-    assert any(message.startswith("missing: ") and "uidmap" in message for message in looked_at.messages)
-    assert any(message.startswith("missing: docker.io") for message in looked_at.messages)
+def test_a_check_tells_what_a_bare_machine_lacks_and_changes_nothing(looked_at: Answer) -> None:
+    assert (looked_at.code, looked_at.host["troubles"]) == (4, [])
+    assert any(said.startswith("missing: ") and "uidmap" in said for said in looked_at.said)
+    assert any(said.startswith("missing: docker.io") for said in looked_at.said)
     assert "docker: Write the engine's configuration" in looked_at.changed
-    assert any("no NVIDIA GPU on the PCI bus" in message for message in looked_at.messages)
+    assert "monitoring: Write the rules" in looked_at.changed
 
 
-def test_a_bare_machine_is_prepared(prepared: Played) -> None:
-    assert prepared.failures == []
+def test_a_bare_machine_is_prepared(preparing: Preparing, prepared: Answer) -> None:
+    assert prepared.code == 0, prepared.text
     assert "swordfish" not in prepared.text
+    files = [file for file in (preparing.folder / "home").rglob("*") if file.is_file()]
+    assert [file for file in files if "swordfish" in file.read_text(errors="replace")] == []
 
 
-def test_a_second_time_nothing_changes(host: Machine, wheel: Path, prepared: Played) -> None:
-    again = prepare(host, wheel)
-    assert (again.failures, again.changed) == ([], [])
+def test_a_second_time_nothing_changes(preparing: Preparing, prepared: Answer) -> None:
+    again = preparing.labctl("prepare")
+    assert (again.code, again.changed, again.host["state"]) == (0, [], "ok")
 
 
-def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Played) -> None:
+def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Answer) -> None:
     code, said = host.run("sudo", "-u", "labctl", "labctl", "doctor", "--json")
     findings = {each["name"]: each for each in json.loads(said)["findings"]}
     left = {name for name, each in findings.items() if each["remedy"]}
@@ -101,7 +118,7 @@ def test_doctor_has_nothing_left_to_mend_but_the_gpu(host: Machine, prepared: Pl
     assert left <= {"GPU", "cluster"}, findings
 
 
-def test_what_somebody_else_has_set_for_docker_stays(host: Machine, prepared: Played) -> None:
+def test_what_somebody_else_has_set_for_docker_stays(host: Machine, prepared: Answer) -> None:
     daemon = json.loads(host.ask("cat", "/etc/docker/daemon.json"))
     assert {name: daemon[name] for name in ("debug", "labels")} == {"debug": False, "labels": ["rack=7"]}
     assert set(daemon["registry-mirrors"]) == {"https://own.example.org", "https://mirror.example.org"}
@@ -110,7 +127,7 @@ def test_what_somebody_else_has_set_for_docker_stays(host: Machine, prepared: Pl
     assert "https://own.example.org/" in host.ask("docker", "info")
 
 
-def test_a_configuration_that_the_engine_refuses_is_taken_back(host: Machine, prepared: Played) -> None:
+def test_a_configuration_that_the_engine_refuses_is_taken_back(host: Machine, prepared: Answer) -> None:
     before = json.loads(host.ask("cat", "/etc/docker/daemon.json"))
     refused = play(host, tags="docker", labctl_docker_daemon={"no-such-option": True})
     assert "the old one was put back and it runs again" in refused.failures[-1]
@@ -118,13 +135,13 @@ def test_a_configuration_that_the_engine_refuses_is_taken_back(host: Machine, pr
     assert host.ask("systemctl", "is-active", "docker") == "active"
 
 
-def test_expired_sessions_are_ended_by_a_timer(host: Machine, prepared: Played) -> None:
+def test_expired_sessions_are_ended_by_a_timer(host: Machine, prepared: Answer) -> None:
     assert host.ask("systemctl", "is-active", "labctl-gc.timer") == "active"
     host.ask("systemctl", "start", "labctl-gc.service")
     assert "nothing to end" in host.ask("journalctl", "-u", "labctl-gc.service", "-o", "cat")
 
 
-def test_only_labctl_reads_its_secrets(host: Machine, prepared: Played) -> None:
+def test_only_labctl_reads_its_secrets(host: Machine, prepared: Answer) -> None:
     host.run("useradd", "--create-home", "learner")
     assert host.run("cat", "/etc/labctl/secrets.env", user="learner")[0] != 0
     assert host.run("ls", "/var/lib/labctl", user="learner")[0] != 0
@@ -149,7 +166,7 @@ def bundle(docker_engine: DockerClient, tmp_path_factory: pytest.TempPathFactory
     return {"labctl_bundle": str(folder / "b.tar"), "labctl_bundle_sha256": manifest.digest, "image": image}
 
 
-def test_images_and_models_come_out_of_a_bundle_once(host: Machine, prepared: Played, bundle: dict[str, Any]) -> None:
+def test_images_and_models_come_out_of_a_bundle_once(host: Machine, prepared: Answer, bundle: dict[str, Any]) -> None:
     told = {name: value for name, value in bundle.items() if name != "image"}
     looked = play(host, tags="models,images", check=True, **told)
     assert looked.failures == []
