@@ -46,7 +46,9 @@ def refusal(run: Run, seen: Seen) -> LabctlError | None:
             what,
             "hosts stand in the group [lab_hosts] of the inventory; `ansible-inventory -i FILE --graph` shows what it reads",
         )
-    return EngineError(f"Ansible refused: {reason(seen.said)}", f"its own words are in {run.artifacts / 'stdout'}")
+    why = reason(seen.said)
+    own_words = f"its own words are in {run.artifacts / 'stdout'}"
+    return EngineError(f"Ansible refused: {why}", "; ".join(filter(None, (remedy(why), own_words))))
 
 
 def exit_code(run: Run, seen: Seen) -> int:
@@ -80,7 +82,7 @@ def _host_json(seen: Seen, name: str) -> dict[str, Any]:
         "state": host.state.value,
         "roles": {role: seen.state(name, role).value for role in host.parts},
         "changes": [{"role": role, **asdict(change)} for role, change in host.changes()],
-        "troubles": [{**asdict(each), "remedy": remedy(each)} for each in host.troubles],
+        "troubles": [{**asdict(each), "remedy": remedy(each.message)} for each in host.troubles],
         "ignored": [asdict(each) for part in host.parts.values() for each in part.forgiven],
     }
 
@@ -143,7 +145,7 @@ def _show_chain(troubles: Sequence[Trouble], playbook: Path) -> None:
     screen.line(Cell(mark, "red"), Cell(cause.host, "bold"), Cell(what), *place)
     for line in cause.message.splitlines():
         screen.line(Cell(f"  {line}", "red"))
-    if advice := next((advice for each in troubles if (advice := remedy(each))), ""):
+    if advice := next((advice for each in troubles if (advice := remedy(each.message))), ""):
         screen.line(Cell("  →", screen.ACCENT), Cell(advice))
     for line in last.message.splitlines() if last is not cause else ():
         screen.line(Cell(f"  {line}"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from labctl.hosts.seen import Trouble
-
 
 class Cause(NamedTuple):
     """A pattern in a task's message, and what to do about it."""
@@ -74,6 +72,6 @@ CAUSES = (
 """The first that fits is told; the more particular ones stand first."""
 
 
-def remedy(trouble: Trouble) -> str:
+def remedy(message: str) -> str:
     """What to do about it, one sentence; empty where nobody can say from the message alone."""
-    return next((cause.remedy for cause in CAUSES if cause.pattern.search(trouble.message)), "")
+    return next((cause.remedy for cause in CAUSES if cause.pattern.search(message)), "")

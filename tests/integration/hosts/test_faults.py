@@ -24,6 +24,9 @@ def test_a_held_package_lock_is_waited_for_and_then_told(start_machine: StartMac
     assert "another program has held the package lock for 1 s" in played.failures[-1]
     assert "Nothing was installed" in played.failures[-1]
     assert "labctl host prepare --resume" in played.failures[-1]
+    machine.ask("sh", "-c", "(sleep 5; pkill -f lock-frontend) >/dev/null 2>&1 &")
+    waited = play(machine, tags="common", labctl_package_lock_timeout=120)
+    assert waited.failures == []
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_changed(bare_machine: Machine) -> None:

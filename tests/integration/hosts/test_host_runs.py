@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -171,14 +173,28 @@ def test_a_second_ctrl_c_ends_everything_at_once(fresh: Machines) -> None:
     assert of_ansible(fresh) == []
 
 
-def test_what_a_killed_run_left_is_ended_by_the_next(fresh: Machines) -> None:
+def test_what_a_killed_run_left_is_ended_by_the_next_which_goes_on_with_it(fresh: Machines) -> None:
     process = begun(fresh)
     process.kill()
     process.communicate(timeout=60)
-    assert of_ansible(fresh) != []
-    cut_off = fresh.labctl("prepare", "--limit", "one", "--role", "base")
-    assert cut_off.returncode == 0, cut_off.stdout + cut_off.stderr
-    assert "which was killed" in cut_off.stderr
+    orphans = of_ansible(fresh)
+    assert orphans != []
+    fresh.run("one", "rm /root/base.txt")
+    resumed = subprocess.Popen(
+        fresh.command("prepare", "--resume"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=fresh.environment,
+    )
+    wait_until(lambda: not any(each.is_running() for each in orphans))
+    for name in fresh.containers:
+        fresh.run(name, "rm /root/wait.txt")
+    out, err = resumed.communicate(timeout=60)
+    assert resumed.returncode == 0, out + err
+    assert "which was killed" in err
+    assert not fresh.has("one", "base.txt")
+    assert all(fresh.has(name, "done.txt") for name in fresh.containers)
     assert of_ansible(fresh) == []
 
 
@@ -219,6 +235,23 @@ def test_a_file_with_a_password_that_others_can_read_is_refused(fresh: Machines)
     result = fresh.labctl("check", "--become-password-file", str(password))
     assert result.returncode == 2
     assert f"chmod 600 {password}" in result.stderr
+
+
+def test_a_vault_opens_with_its_password_and_says_so_without(fresh: Machines) -> None:
+    values, password = fresh.folder / "vault.yml", fresh.folder / "vault-password"
+    values.write_text("course_word: sesame-of-the-vault\n")
+    password.touch(mode=0o600)
+    password.write_text("swordfish\n")
+    vault = [str(Path(sys.executable).with_name("ansible-vault")), "encrypt", str(values)]
+    subprocess.run([*vault, "--vault-password-file", str(password)], check=True, capture_output=True, timeout=60)
+    given = ("--role=base", f"--extra-vars=@{values}")
+    locked = fresh.labctl("prepare", *given)
+    assert locked.returncode == 6, locked.stderr
+    assert "--vault-password-file FILE names a file with its password" in locked.stderr
+    opened = fresh.labctl("prepare", *given, "--vault-password-file", str(password))
+    assert opened.returncode == 0, opened.stdout + opened.stderr
+    assert fresh.run("one", "cat /root/base.txt") == "sesame-of-the-vault\n"
+    assert fresh.kept_in("swordfish") == []
 
 
 def test_an_inventory_that_is_none_is_refused_in_words(fresh: Machines) -> None:
