@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
+from labctl.hosts.causes import remedy
 from tests.integration.hosts.conftest import StartMachine
 from tests.integration.hosts.machines import Machine
 from tests.integration.hosts.playing import play
+from tests.integration.hosts.walled import index
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("lab-host")]
 HOLD = "import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); time.sleep(600)"
@@ -54,6 +62,24 @@ def test_a_proxy_that_does_not_answer_is_named(bare_machine: Machine) -> None:
     bare_machine.ask("rm", "/etc/apt/apt.conf.d/95labctl-proxy")
     assert "labctl_http_proxy" in played.failures[-1]
     assert "127.0.0.1:9" in played.failures[-1] or "127.0.0.1" in played.failures[-1]
+
+
+def test_an_authority_that_a_machine_does_not_know_is_named_and_then_trusted(
+    start_machine: StartMachine, docker_engine: DockerClient, tmp_path: Path
+) -> None:
+    machine = start_machine("walled")
+    gateway = docker_engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    with index(gateway, tmp_path) as walled:
+        refused = play(machine, tags="common,labctl", labctl_pip_index_url=walled.url)
+        assert "labctl_ca_certificates" in remedy(refused.failures[-1]), refused.failures
+        trusting = play(machine, tags="common", labctl_ca_certificates=[str(walled.certificate)])
+        assert trusting.failures == []
+        assert (
+            machine.ask(
+                "curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code}", walled.url
+            )
+            == "200"
+        )
 
 
 def test_a_wrong_type_is_told_before_anything_is_changed(bare_machine: Machine) -> None:
