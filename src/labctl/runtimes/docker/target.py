@@ -15,7 +15,7 @@ from typing import Any
 
 from labctl.errors import LabctlError
 from labctl.process import run_process
-from labctl.runtimes import files, secrets
+from labctl.runtimes import files, named, secrets
 from labctl.runtimes.docker import cli, containers, labels, networks, state
 from labctl.runtimes.docker.containers import Networks
 from labctl.runtimes.docker.engine import Engine
@@ -93,7 +93,7 @@ class DockerTarget:
             raise self._unanswered(request, str(error)) from error
 
     def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
-        self._service(service)
+        named.service(self._handle, service)
         return self._tail(service, max_bytes)
 
     def url(self, service: str, port: str | None = None) -> str:
@@ -159,7 +159,9 @@ class DockerTarget:
         said = state.words(session, service)
         text = f"{service} did not answer {request.method} {request.path}: {why}; {said}"
         text = "\n    ".join([text, *self._lines(service, _LOG_LINES)])
-        is_learners = self._service(service)["owner"] == "learner" and ingress and ingress.status == "running"
+        is_learners = (
+            named.service(self._handle, service)["owner"] == "learner" and ingress and ingress.status == "running"
+        )
         return Unreachable(text) if is_learners else CannotLook(text)
 
     def _tail(self, service: str, max_bytes: int) -> str:
@@ -182,17 +184,8 @@ class DockerTarget:
         except LabctlError as error:
             raise CannotLook(f"the log of {service} cannot be read: {error.what}") from error
 
-    def _service(self, name: str) -> Mapping[str, Any]:
-        services: Mapping[str, Mapping[str, Any]] = self._handle["services"]
-        if name not in services:
-            raise CannotLook(f"the session has no service {name!r}; it has {', '.join(services) or 'none'}")
-        return services[name]
-
     def _port(self, service: str, port: str | None) -> int:
-        ports: Mapping[str, int] = self._service(service)["ports"]
-        name = port or next(iter(ports), None)
-        if name is None or name not in ports:
-            raise CannotLook(f"service {service!r} has no port {port or ''}; it has {', '.join(ports) or 'none'}")
+        name, _ = named.port(self._handle, service, port)
         try:
             published = self._session.published()
             if not published:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from labctl.errors import LabctlError
-from labctl.runtimes import files
+from labctl.runtimes import files, named
 from labctl.runtimes.exchange import NoAnswer, answer_over
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.kubernetes import commands, forwards, state, streams
@@ -80,14 +80,14 @@ class KubernetesTarget:
         return files.find(pattern, self._folder)
 
     def request(self, request: Request) -> Response:
-        port = self._port(request.service, request.port)
+        _, port = named.port(self._handle, request.service, request.port)
         try:
             return answer_over(lambda timeout_s: self._connected(request.service, port, timeout_s), request)
         except NoAnswer as error:
             raise self._unanswered(request, str(error)) from error
 
     def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
-        self._service(service)
+        named.service(self._handle, service)
         try:
             pod = self._namespace.refresh().pod(service)
             said = self._namespace.log(pod, service, max(100, max_bytes // 20)) if pod else b""
@@ -96,8 +96,7 @@ class KubernetesTarget:
         return said[-max_bytes:].decode(errors="replace")
 
     def url(self, service: str, port: str | None = None) -> str:
-        self._port(service, port)
-        name = port or next(iter(self._service(service)["ports"]))
+        name, _ = named.port(self._handle, service, port)
         ways = forwards.ways(self._namespace.folder, self._namespace.name, self._handle["services"])
         if (service, name) not in ways:
             lab = self._handle["lab"]
@@ -165,17 +164,4 @@ class KubernetesTarget:
         except LabctlError as error:
             return CannotLook(error.what)
         text = "\n    ".join([f"{service} did not answer {request.method} {request.path}: {why}; {said}", *lines])
-        return Unreachable(text) if self._service(service)["owner"] == "learner" else CannotLook(text)
-
-    def _service(self, name: str) -> Mapping[str, Any]:
-        services: Mapping[str, Mapping[str, Any]] = self._handle["services"]
-        if name not in services:
-            raise CannotLook(f"the session has no service {name!r}; it has {', '.join(services) or 'none'}")
-        return services[name]
-
-    def _port(self, service: str, port: str | None) -> int:
-        numbers: Mapping[str, int] = self._service(service)["ports"]
-        name = port or next(iter(numbers), None)
-        if name is None or name not in numbers:
-            raise CannotLook(f"service {service!r} has no port {port or ''}; it has {', '.join(numbers) or 'none'}")
-        return numbers[name]
+        return Unreachable(text) if named.service(self._handle, service)["owner"] == "learner" else CannotLook(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.process import run_process
-from labctl.runtimes import files, secrets
+from labctl.runtimes import files, named, secrets
 from labctl.runtimes.exchange import LOOPBACK, NoAnswer, answer
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import environment, logs, state
@@ -70,18 +70,18 @@ class LocalTarget:
         return files.find(pattern, self._workspace)
 
     def request(self, request: Request) -> Response:
-        port = self._port(request.service, request.port)
+        _, port = named.port(self._handle, request.service, request.port)
         try:
             return answer(port, request)
         except NoAnswer as error:
             raise self._unanswered(request, str(error)) from error
 
     def logs(self, service: str, *, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
-        self._service(service)
+        named.service(self._handle, service)
         return logs.tail(self._folder.log(service), max_bytes)
 
     def url(self, service: str, port: str | None = None) -> str:
-        return f"http://{LOOPBACK}:{self._port(service, port)}"
+        return f"http://{LOOPBACK}:{named.port(self._handle, service, port)[1]}"
 
     def spec(self) -> TargetSpec:
         return TargetSpec(factory=f"{__name__}:connect", arguments=self._handle)
@@ -92,21 +92,8 @@ class LocalTarget:
         what = f"{service} did not answer {request.method} {request.path}: {why}; {state.now(self._handle, self._folder, service)}"
         lines = logs.last_lines(self._folder.log(service), _LOG_LINES)
         text = "\n    ".join([what, *lines])
-        return Unreachable(text) if self._service(service)["owner"] == "learner" else CannotLook(text)
+        return Unreachable(text) if named.service(self._handle, service)["owner"] == "learner" else CannotLook(text)
 
     @property
     def _folder(self) -> SessionFolder:
         return SessionFolder(Path(self._handle["home"]), self._handle["session"])
-
-    def _service(self, name: str) -> Mapping[str, Any]:
-        services: Mapping[str, Mapping[str, Any]] = self._handle["services"]
-        if name not in services:
-            raise CannotLook(f"the session has no service {name!r}; it has {', '.join(services) or 'none'}")
-        return services[name]
-
-    def _port(self, service: str, port: str | None) -> int:
-        ports: Mapping[str, int] = self._service(service)["ports"]
-        name = port or next(iter(ports), None)
-        if name is None or name not in ports:
-            raise CannotLook(f"service {service!r} has no port {port or ''}; it has {', '.join(ports) or 'none'}")
-        return ports[name]
