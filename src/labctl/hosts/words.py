@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from os import strerror
 from typing import Any
 
 MAX_CHARS = 2000
 _MAX_LINES = 12
 _EMPTY = ("", "non-zero return code", "One or more items failed")
+_NOT_RUN = "Error executing command."  # of a program that is not there; the rc is then an errno
 _HOLLOW = ("MODULE FAILURE", "Module result deserialization failed", "The following modules failed to execute")
 
 
@@ -47,6 +49,8 @@ def _of_modules(result: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_one(result: Mapping[str, Any]) -> str:
     message = str(result.get("msg") or "").strip().removeprefix("Task failed: ")
+    if message == _NOT_RUN:
+        return f"{str(result.get('cmd')).partition(' ')[0]} cannot be run: {strerror(int(result.get('rc') or 0))}"
     if message.partition("\n")[0] not in _EMPTY and not message.startswith(_HOLLOW):
         return message
     output = _last_lines(result, "stderr", "module_stderr", "stdout", "module_stdout")

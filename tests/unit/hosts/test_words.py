@@ -28,6 +28,10 @@ from labctl.hosts.words import diff_of, message_of
             },
             "it ended with 127: python3: not found",
         ),
+        (
+            {"msg": "Error executing command.", "rc": 2, "cmd": "sysctl -e x"},
+            "sysctl cannot be run: No such file or directory",
+        ),
         ({}, "it does not say why"),
         (
             {"msg": "One or more items failed", "results": [{"item": "a"}, {"item": "b", "failed": True, "msg": "no"}]},
