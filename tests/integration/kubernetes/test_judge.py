@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
 ACCOUNT = "labctl-grader"
 PATIENT = {"file": {"path": "page", "retry": "90s"}}
 """A check that goes on until the learner has done it: time enough to kill who looks."""
+KILLED = re.compile("it ended with exit code (130|1)")
+"""Python, interrupted: 130, or 1 where it was still importing."""
 
 
 @pytest.fixture
@@ -42,7 +45,8 @@ def test_a_judge_that_is_killed_is_tried_once_more_and_the_report_says_so(patien
         (patient.workspace() / "page").write_text("done")
     report = judged.result()
     assert report.outcome is Outcome.PASS
-    assert report.evidence["judge"] == {"attempts": 2, "because": "it ended with exit code 130"}
+    assert report.evidence["judge"]["attempts"] == 2
+    assert KILLED.fullmatch(report.evidence["judge"]["because"])
     assert [each["evidence"]["judge"]["attempts"] for each in patient.ctx.store.reports(patient.id())] == [2]
     _assert_nothing_of_it_is_left(patient)
     _assert_its_account_ends_at_the_namespace(patient)
@@ -53,7 +57,7 @@ def test_a_judge_that_is_killed_twice_is_an_error_and_no_report(patient: FaultyH
         first = _next_judge(patient, set())
         _kill(patient, first)
         _kill(patient, _next_judge(patient, {first}))
-    with pytest.raises(EngineError, match="the judge did not come to an end, 2 times: it ended with exit code 130"):
+    with pytest.raises(EngineError, match=f"the judge did not come to an end, 2 times: {KILLED.pattern}"):
         judged.result()
     assert patient.ctx.store.reports(patient.id()) == []
     _assert_nothing_of_it_is_left(patient)
