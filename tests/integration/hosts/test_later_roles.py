@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("lab-host")]
-DEADLINE_S = 60
+DEADLINE_S = 120
 RULES = PLAYBOOKS / "roles" / "monitoring" / "files" / "labctl.rules.yml"
 RULE_TESTS = Path(__file__).with_name("labctl.rules.test.yml")
 TOKEN = "/var/lib/rancher/k3s/server/node-token"
@@ -74,10 +74,10 @@ def made(pair: Pair) -> Played:
     return played
 
 
-def until(is_true: Callable[[], bool], what: str) -> None:
+def until(is_true: Callable[[], bool], what: Callable[[], str]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not is_true():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what()
         time.sleep(0.2)
 
 
@@ -91,11 +91,14 @@ def listening(machine: Machine, port: int) -> list[str]:
 
 
 def test_prometheus_really_scrapes_both_hosts(pair: Pair, made: Played) -> None:
+    said = ""
+
     def are_scraped() -> bool:
+        nonlocal said
         _, said = pair.first.run("promtool", "query", "instant", "http://127.0.0.1:9090", 'up{job="node"}')
         return all(f'host="{each.name}"' in said for each in (pair.first, pair.second)) and said.count("=> 1 @") == 2
 
-    until(are_scraped, "Prometheus has not seen the hosts")
+    until(are_scraped, lambda: f"Prometheus has not seen the hosts: {said}")
 
 
 def test_prometheus_is_only_there_for_its_own_machine(pair: Pair, made: Played) -> None:
