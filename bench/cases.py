@@ -83,7 +83,7 @@ def planning(folder: Path) -> dict[str, Any]:
 _PLAN_ALL = """
 import pathlib, sys
 from labctl.labs.lab import load_folder
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 for folder in pathlib.Path(sys.argv[1]).iterdir():
     lab = load_folder(folder)
     plan(lab, learner="bench", profile="cpu", layout=declared_layout(lab))

@@ -22,7 +22,8 @@ from typing import Any
 from bench.measure import PYTHON, environment
 from labctl import settings as settings_of
 from labctl.labs.lab import load
-from labctl.plan import Plan, plan
+from labctl.plan import Plan
+from labctl.planning import plan
 from labctl.runtimes.docker.labels import HOME, home_id
 from labctl.runtimes.docker.parts import JUPYTER_TOKEN
 from labctl.runtimes.folder import SessionFolder

@@ -16,7 +16,7 @@ _FILE = "lab.yaml"
 
 def document(lab: Lab, learner: str, profile: ProfileName, settings: Settings, to_yaml: Callable[[Any], str]) -> str:
     """The file. Raises PreflightError for a service without an image, LabFileError for files that do not fit."""
-    from labctl.plan import declared_layout, plan
+    from labctl.planning import declared_layout, plan
     from labctl.runtimes.docker.compose import any_gpus
     from labctl.runtimes.kubernetes.manifests import cluster_host, declared
 

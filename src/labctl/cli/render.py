@@ -56,7 +56,7 @@ def render(
 
 def plan_json(lab: Lab, learner: str, profile: ProfileName, settings: Settings) -> str:  # noqa: ARG001 - one of FORMATS
     """The plan as JSON."""
-    from labctl.plan import declared_layout, plan
+    from labctl.planning import declared_layout, plan
 
     made = plan(lab, learner=learner, profile=profile, layout=declared_layout(lab))
     return made.model_dump_json(by_alias=True, indent=2)
@@ -65,7 +65,7 @@ def plan_json(lab: Lab, learner: str, profile: ProfileName, settings: Settings) 
 def compose_yaml(lab: Lab, learner: str, profile: ProfileName, settings: Settings) -> str:
     """A Compose file, with what to do first as comments at its head."""
     from labctl.names import session_id
-    from labctl.plan import plan
+    from labctl.planning import plan
     from labctl.runtimes.docker.compose import any_gpus, compose, planned_host
     from labctl.runtimes.table import get
 

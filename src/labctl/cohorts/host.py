@@ -14,7 +14,7 @@ from labctl.disk import nearest
 from labctl.errors import EngineError, LabctlError, PreflightError
 from labctl.gpus.inventory import Inventory
 from labctl.labs.lab import Lab
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.memory import available_memory_mib
 from labctl.sessions import gpus
 from labctl.sessions.claims import need_of

@@ -15,7 +15,7 @@ from labctl.errors import LabctlError, LabFileError
 from labctl.labs.answers import mutants, solution
 from labctl.labs.lab import Lab, load_folder
 from labctl.labs.source import Loc
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from labctl.target import CannotLook
 
 

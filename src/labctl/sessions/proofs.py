@@ -17,7 +17,8 @@ from labctl.disk import read_json, write_atomically
 from labctl.images.names import builtin_folder as images_folder
 from labctl.labs.digest import folder_digest
 from labctl.labs.lab import Lab
-from labctl.plan import ProfileName, declared_layout, plan
+from labctl.plan import ProfileName
+from labctl.planning import declared_layout, plan
 from labctl.sessions.context import Context
 from labctl.store.records import iso, moment
 

@@ -119,7 +119,7 @@ def prepare(ctx: Context, request: UpRequest, progress: Progress | None = None) 
     Without `progress` it is only looked: nothing changes but the ports that the runtime reserves.
     """
     from labctl.labs import lab as labs
-    from labctl.plan import plan
+    from labctl.planning import plan
 
     folder = catalog.find(request.lab, ctx.settings.labs)
     before = ctx.store.session(request.session(folder.name))

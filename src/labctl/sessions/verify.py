@@ -93,7 +93,7 @@ def current_plan(session: Session, runtime: Runtime) -> Plan:
     """The plan of a session from its lab file as it is now, with the session's own places."""
     from labctl.gpus.inventory import Allocation, HeldGpu
     from labctl.labs.lab import load_folder
-    from labctl.plan import plan
+    from labctl.planning import plan
 
     lab = load_folder(Path(session.lab_path))
     layout = runtime.layout(lab, session.id, Path(session.workspace))

@@ -21,7 +21,8 @@ import pytest
 
 from labctl import settings
 from labctl.labs.lab import load
-from labctl.plan import Plan, plan
+from labctl.plan import Plan
+from labctl.planning import plan
 from labctl.runtimes.docker.compose import planned_host
 from labctl.runtimes.docker.parts import FRONT_NETWORK, INTERNAL_NETWORK, Part, parts
 from labctl.runtimes.table import get

@@ -19,7 +19,8 @@ import pytest
 
 from labctl.gpus.inventory import Allocation, HeldGpu
 from labctl.labs.lab import load_folder
-from labctl.plan import Plan, plan
+from labctl.plan import Plan
+from labctl.planning import plan
 from labctl.progress import Step
 from labctl.runtimes.docker import labels, life, preparing, toolkit
 from labctl.runtimes.docker.handles import make

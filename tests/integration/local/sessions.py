@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 
 from labctl.labs.lab import load_folder
-from labctl.plan import Plan, plan
+from labctl.plan import Plan
+from labctl.planning import plan
 from labctl.progress import Step
 from labctl.runtimes.base import Handle, ServiceState, Started
 from labctl.runtimes.folder import SessionFolder

@@ -41,7 +41,7 @@ from pathlib import Path
 from labctl import settings
 from labctl.gpus.inventory import Allocation, HeldGpu
 from labctl.labs.lab import load_folder
-from labctl.plan import plan
+from labctl.planning import plan
 from labctl.runtimes.local.runtime import LocalRuntime
 home, folder, workspace, learner = sys.argv[1:]
 runtime = LocalRuntime(settings.load({"LABCTL_HOME": home, "USER": "ada"}))

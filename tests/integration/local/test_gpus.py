@@ -48,7 +48,7 @@ time.sleep(600)
 def plan(lab: LocalLab, *gpus: HeldGpu) -> Plan:
     """The lab's plan on these GPUs, as the gpu profile would have it."""
     from labctl.labs.lab import load_folder
-    from labctl.plan import plan as make
+    from labctl.planning import plan as make
 
     found = load_folder(lab.folder)
     layout = lab.runtime.layout(found, lab.session, lab.workspace)

@@ -18,7 +18,7 @@ from labctl.errors import LabFileError
 from labctl.labs.lab import load_folder
 from labctl.labs.schema import lab_schema
 from labctl.outcomes import Outcome
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from labctl.target import CannotLook, Request, Response
 from labctl.testing.target import FakeTarget, answer
 from tests.conftest import LAB

@@ -18,7 +18,8 @@ from labctl.labs.compose.convert import convert
 from labctl.labs.compose.reading import read
 from labctl.labs.lab import load_folder
 from labctl.labs.scaffold import scaffold_from_compose
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.sessions.lint import problems
 
 CORPUS = sorted((Path(__file__).parent / "compose").glob("*.yaml"))

@@ -17,7 +17,7 @@ from labctl.labs.compose.texts import as_template
 from labctl.labs.lab import load_folder
 from labctl.labs.scaffold import scaffold_from_compose
 from labctl.labs.templates import render
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from labctl.sessions.lint import problems
 
 _WORDS = st.sampled_from(

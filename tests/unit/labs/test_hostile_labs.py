@@ -14,7 +14,7 @@ from labctl.labs.digest import folder_digest
 from labctl.labs.lab import load_folder
 from labctl.labs.source import read_source
 from labctl.labs.spec import is_id
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from labctl.sessions.lint import problems
 from tests.conftest import LAB
 

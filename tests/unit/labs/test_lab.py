@@ -10,7 +10,7 @@ import pytest
 from labctl.errors import LabFileError, NotFoundError, UsageError
 from labctl.labs import catalog
 from labctl.labs.lab import load, load_folder
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from tests.conftest import LAB
 
 WriteLab = Callable[..., Path]

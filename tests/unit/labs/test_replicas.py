@@ -11,7 +11,7 @@ import yaml
 
 from labctl.errors import LabFileError
 from labctl.labs.lab import load_folder
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from tests.conftest import LAB
 
 WriteLab = Callable[..., Path]

@@ -9,7 +9,8 @@ import pytest
 
 from labctl.gpus.inventory import Allocation, HeldGpu, SharingMode
 from labctl.labs.lab import load, load_folder
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes import gpus
 
 LAB = """\

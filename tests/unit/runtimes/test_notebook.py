@@ -11,7 +11,8 @@ import pytest
 
 from labctl.labs.lab import load_folder
 from labctl.notebook import notebook
-from labctl.plan import Plan, plan
+from labctl.plan import Plan
+from labctl.planning import plan
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.local import notebook as local
 from labctl.runtimes.local.runtime import LocalRuntime

@@ -10,7 +10,8 @@ import pytest
 
 from labctl.errors import LabFileError
 from labctl.labs.lab import load_folder
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes import secrets
 
 LAB = """\

@@ -12,7 +12,8 @@ import pytest
 
 from labctl.gpus.inventory import Allocation, HeldGpu
 from labctl.labs.lab import load_folder
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.turns import Turns
 
 LAB = """\

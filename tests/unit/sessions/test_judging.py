@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from labctl.labs.catalog import summaries
 from labctl.labs.lab import load
-from labctl.plan import CriterionPlan, Plan, declared_layout, plan
+from labctl.plan import CriterionPlan, Plan
+from labctl.planning import declared_layout, plan
 
 LAB = """\
 title: A small lab

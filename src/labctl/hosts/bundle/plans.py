@@ -30,7 +30,7 @@ def plans_with(labs: Sequence[str], profile: str, settings: Settings) -> list[Pl
 
 def _plan(lab: str, profile: str | None, settings: Settings) -> Plan:
     from labctl.labs.lab import load
-    from labctl.plan import declared_layout, plan
+    from labctl.planning import declared_layout, plan
 
     found = load(lab, settings.labs)
     size = profile or settings.profile or next(iter(found.spec.profiles))

@@ -47,7 +47,7 @@ class DockerRuntime:
         self._engine = Engine(settings)
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
-        from labctl.plan import declared_layout
+        from labctl.planning import declared_layout
         from labctl.runtimes import hub_models
 
         named = {name for profile in lab.spec.profiles.values() for name in profile.model_names}

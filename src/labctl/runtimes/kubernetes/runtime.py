@@ -51,7 +51,7 @@ class KubernetesRuntime:
         return Cluster(self._settings.home, self._settings.kubeconfig)
 
     def layout(self, lab: Lab, session: str, workspace: Path) -> Layout:  # noqa: ARG002 - the same for every session
-        from labctl.plan import declared_layout
+        from labctl.planning import declared_layout
         from labctl.runtimes.kubernetes.judge import LAB_FOLDER
         from labctl.runtimes.kubernetes.storage import HUB
 

@@ -24,7 +24,8 @@ from labctl.errors import PreflightError
 from labctl.gpus.inventory import Allocation, HeldGpu
 from labctl.labs.catalog import builtin_folder, summaries
 from labctl.labs.lab import load
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.docker.compose import any_gpus, compose, planned_host, variables
 from labctl.settings import Settings
 from tests.conftest import LAB

@@ -20,7 +20,8 @@ from labctl.errors import PreflightError
 from labctl.gpus.inventory import Allocation, HeldGpu
 from labctl.images.engine import engine_info, url_of
 from labctl.labs.lab import load_folder
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.docker import containers, ingress, toolkit
 from labctl.runtimes.docker.engine import Engine
 from labctl.runtimes.docker.gpus import elsewhere, inventory

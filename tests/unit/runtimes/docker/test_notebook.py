@@ -10,7 +10,8 @@ import pytest
 
 from labctl.labs.lab import load_folder
 from labctl.notebook import notebook
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.docker.handles import make
 from labctl.runtimes.docker.parts import Host, check, parts
 from labctl.runtimes.folder import SessionFolder

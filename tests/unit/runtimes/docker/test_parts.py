@@ -11,7 +11,8 @@ import pytest
 from labctl.images.engine import EngineInfo
 from labctl.images.names import INGRESS
 from labctl.labs.lab import load_folder
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.docker import ingress, users
 from labctl.runtimes.docker.parts import Host, Part, check, images, parts
 

@@ -21,7 +21,7 @@ from labctl.errors import LabFileError, PreflightError
 from labctl.labs.catalog import summaries
 from labctl.labs.lab import load
 from labctl.notebook import notebook
-from labctl.plan import declared_layout, plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.kubernetes import folders, manifests
 from labctl.runtimes.kubernetes.labels import namespace
 from labctl.settings import Settings

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 
 from labctl.labs.lab import load
-from labctl.plan import plan
+from labctl.planning import plan
 from labctl.runtimes.folder import SessionFolder
 from labctl.runtimes.kubernetes import claimed, commands, folders, judge
 from labctl.runtimes.kubernetes.namespace import Cluster, Namespace

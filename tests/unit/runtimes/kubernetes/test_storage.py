@@ -10,7 +10,8 @@ import kubernetes_validate
 import pytest
 
 from labctl.labs.lab import load
-from labctl.plan import Plan, declared_layout, plan
+from labctl.plan import Plan
+from labctl.planning import declared_layout, plan
 from labctl.runtimes.kubernetes import storage as storages
 from labctl.runtimes.kubernetes.storage import Storage
 
