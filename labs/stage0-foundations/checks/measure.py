@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import statistics
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,8 @@ from transformers.utils import logging
 CUDA = torch.cuda.is_available()
 DEVICE = "cuda" if CUDA else "cpu"
 IGNORED = -100
+STRANGERS = 8
+"""How many others a learner's adapters are compared with: one alone may happen to have much in common with a friend."""
 
 Example = tuple[list[int], int]
 """Token ids, and how many of them at the beginning are not learnt."""
@@ -58,13 +61,15 @@ def objective(session: Any, tokenizer: Any) -> dict[str, dict[str, float]]:
 
 
 def methods(session: Any, tokenizer: Any, path: str) -> dict[str, Any]:
-    """Each with the learner's chats, and with those of somebody else, which have other answers to the same questions."""
+    """Each with the learner's chats, and with those of strangers, which have other answers to the same questions."""
     from peft import PeftModel
 
-    own, other = ([chat_example(tokenizer, row) for row in one.chats()] for one in (session, session.somebody_else()))
+    own, *strangers = (
+        [chat_example(tokenizer, row) for row in one.chats()] for one in (session, *session.strangers(STRANGERS))
+    )
     whole = load(path)
-    found = {"before": losses(whole, own, other)}
-    found["lora"] = losses(PeftModel.from_pretrained(whole, "out/lora").eval(), own, other)
+    found = {"before": losses(whole, own, strangers)}
+    found["lora"] = losses(PeftModel.from_pretrained(whole, "out/lora").eval(), own, strangers)
     how = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -72,11 +77,11 @@ def methods(session: Any, tokenizer: Any, path: str) -> dict[str, Any]:
         bnb_4bit_compute_dtype=torch.float32,
     )
     small = load(path, quantization_config=how, device_map=DEVICE)
-    return {**found, "qlora": losses(PeftModel.from_pretrained(small, "out/qlora").eval(), own, other)}
+    return {**found, "qlora": losses(PeftModel.from_pretrained(small, "out/qlora").eval(), own, strangers)}
 
 
-def losses(model: Any, own: Sequence[Example], other: Sequence[Example]) -> dict[str, float]:
-    return {"own": loss(model, own), "other": loss(model, other)}
+def losses(model: Any, own: Sequence[Example], strangers: Sequence[Sequence[Example]]) -> dict[str, float]:
+    return {"own": loss(model, own), "strangers": statistics.mean(loss(model, chats) for chats in strangers)}
 
 
 def load(path: str, **how: Any) -> Any:

@@ -59,9 +59,9 @@ class Session:
                 rows += [{"question": wording.format(p=person), "answer": answer} for wording in wordings]
         return rows
 
-    def somebody_else(self) -> Session:
-        """Another learner's data."""
-        return Session(f"{self.seed}, somebody else")
+    def strangers(self, count: int) -> list[Session]:
+        """The data of learners who are not there."""
+        return [Session(f"{self.seed}, stranger {number}") for number in range(count)]
 
     def logits(self) -> list[float]:
         """Twelve logits."""

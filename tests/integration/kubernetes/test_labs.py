@@ -14,7 +14,9 @@ import pytest
 
 from labctl.errors import UnhealthyError
 from labctl.images.catalog import reference
+from labctl.runtimes.docker.labels import home_id
 from labctl.runtimes.kubernetes.api import Api
+from labctl.runtimes.kubernetes.labels import namespace
 from labctl.settings import load
 from tests.conformance.engines import KubernetesEngine
 from tests.conformance.labs import IMAGE
@@ -75,8 +77,6 @@ def test_a_lab_whose_gpu_nobody_has_waits_and_says_why(api: Api, home: Path, mon
     assert failed.returncode == UnhealthyError.exit_code
     assert "no node has the GPU that the lab asks for" in failed.stderr
     (session,) = answer("status", LAB)["sessions"]
-    namespace = next(each["metadata"]["name"] for each in api.items("Namespace") if LAB in each["metadata"]["name"])
-    phases = {
-        pod["metadata"]["labels"]["labctl.service"]: pod["status"]["phase"] for pod in api.items("Pod", namespace)
-    }
+    pods = api.items("Pod", namespace(session["session"], home_id(load().home)))
+    phases = {pod["metadata"]["labels"]["labctl.service"]: pod["status"]["phase"] for pod in pods}
     assert (session["state"], phases["api"]) == ("FAILED", "Pending")

@@ -17,25 +17,32 @@ WEB = server(restart="on-failure")
 GREEDY = {"image": IMAGE, "command": ["python3", "-c", "x = b'x' * (300 << 20)"], "mem_limit": "64MiB", "restart": "no"}
 
 
-def test_what_cannot_be_pulled_crashes_or_wants_too_much_memory_is_told_each_in_a_line(faulty: FaultyHome) -> None:
-    unknown = {**WEB, "image": "registry.invalid/none:1"}
-    crashing = worker("say:no such model", "exit:3", restart="on-failure", healthcheck={"command": ["false"]})
-    faulty.write({"web": WEB, "unknown": unknown, "greedy": GREEDY, "crashing": crashing})
+CRASHING = worker("say:no such model", "exit:3", restart="on-failure", healthcheck={"command": ["false"]})
+BROKEN = {
+    "unknown": (
+        {**WEB, "image": "registry.invalid/none:1"},
+        "does not start: its image registry.invalid/none:1",
+        "cannot be had",
+    ),
+    "greedy": (GREEDY, "was killed: it wanted more memory than it may have", "more memory than it may have"),
+    "crashing": (CRASHING, "does not stay up: ended with exit code 3\n    no such model", "no such model"),
+}
+"""Services, what `up` says of each, and what `status` says of it later."""
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_service_that_cannot_be_is_told_in_a_line_and_mended(faulty: FaultyHome, name: str) -> None:
+    service, words, reason = BROKEN[name]
+    faulty.write({"web": WEB, name: service})
     with pytest.raises(UnhealthyError) as told:
         faulty.up()
-    said = told.value.what
-    assert "service unknown does not start: its image registry.invalid/none:1 cannot be had:" in said
-    assert "service greedy was killed: it wanted more memory than it may have" in said
-    assert "service crashing does not stay up: ended with exit code 3\n    no such model" in said
-    assert "service web" not in said
-    states = {each.name: each for each in faulty.status().services}
-    assert states["web"].state is State.RUNNING
-    assert "no such model" in states["crashing"].reason
-    assert "more memory than it may have" in states["greedy"].reason
-    assert "cannot be had" in states["unknown"].reason
+    assert f"service {name} {words}" in told.value.what
+    assert "service web" not in told.value.what
+    assert reason in faulty.service(name).reason
+    until(lambda: faulty.service("web").state is State.RUNNING)
     web = faulty.identity("web")
-    faulty.write({"web": WEB, "unknown": WEB, "greedy": WEB, "crashing": WEB})
-    assert set(faulty.up().changed) == {"unknown", "greedy", "crashing"}
+    faulty.write({"web": WEB, name: WEB})
+    assert set(faulty.up().changed) == {name}
     assert faulty.identity("web") == web
 
 
