@@ -23,7 +23,7 @@ ACCOUNT = "labctl-grader"
 PATIENT = {"file": {"path": "page", "retry": "90s"}}
 """A check that goes on until the learner has done it: time enough to kill who looks."""
 KILLED = re.compile("it ended with exit code (130|1)")
-"""Python, interrupted: 130, or 1 where it was still importing."""
+"""Python, interrupted: 130; or 1, where pydantic was still building models and made an error of its own of it."""
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ CRASHING = worker("say:no such model", "exit:3", restart="on-failure", healthche
 BROKEN = {
     "unknown": (
         {**WEB, "image": "registry.invalid/none:1"},
-        "does not start: its image registry.invalid/none:1",
+        "does not start: its image registry.invalid/none:1 cannot be had:",
         "cannot be had",
     ),
     "greedy": (GREEDY, "was killed: it wanted more memory than it may have", "more memory than it may have"),
