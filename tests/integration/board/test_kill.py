@@ -28,7 +28,7 @@ def test_a_killed_board_comes_back_and_loses_nothing(served: Portal) -> None:
         ask.start()
         until(lambda: store.journal.last("autumn", "s12", "verify") is not None, 30)
         board.kill()
-        board.wait(30)
+        board.wait(START_S)  # the Hub, which asks for it every 30 s or a little more, ends the zombie
         ask.join()
 
         def answers() -> bool:
