@@ -106,6 +106,13 @@ class Portal:
     def board(self) -> str:
         return f"{self.url}services/board/"
 
+    def answers(self) -> bool:
+        """Whether the board does, behind the Hub."""
+        try:
+            return httpx.get(f"{self.board}static/board.css").status_code == 200
+        except httpx.HTTPError:
+            return False
+
     def labctl(self, *args: str, code: int | None = 0) -> str:
         """What it prints; any exit code is accepted where `code` is None."""
         command = [sys.executable, "-m", "labctl", *args]
@@ -185,10 +192,7 @@ def start(made: Portal) -> subprocess.Popen[bytes]:
 
     def answers() -> bool:
         assert process.poll() is None, (made.folder / "hub.log").read_text()[-4000:]
-        try:
-            return httpx.get(f"{made.board}static/board.css").status_code == 200
-        except httpx.HTTPError:
-            return False
+        return made.answers()
 
     until(answers, START_S)
     return process
