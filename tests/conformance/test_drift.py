@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
+from labctl.errors import UnhealthyError
 from labctl.runtimes.base import State
 from tests.conformance.engines import on_real_engines
 from tests.conformance.homes import Home
-from tests.conformance.labs import server
+from tests.conformance.labs import server, worker
 
 
 def test_a_changed_service_is_replaced_and_the_others_and_the_workspace_stay(host: Home) -> None:
@@ -45,6 +48,21 @@ def test_a_removed_service_ends_and_an_added_one_starts(host: Home) -> None:
     assert host.identity("old") == ""
     assert host.identity("web") == web
     assert host.ask("new")["environment"]["LEARNER"] == "ada"
+
+
+@on_real_engines
+def test_what_a_failed_up_has_added_is_shown_with_what_is_wrong_with_it(host: Home) -> None:
+    host.write({"web": server(restart="on-failure")})
+    host.up()
+    host.write({"web": server(restart="on-failure"), "broken": worker("say:no such model", "exit:3")})
+    with pytest.raises(UnhealthyError, match="service broken"):
+        host.up()
+    assert host.service("web").state is State.RUNNING
+    assert "no such model" in host.service("broken").reason
+    assert "no such model" in "\n".join(host.logs("broken"))
+    host.write({"web": server(restart="on-failure")})
+    host.up()
+    assert [service.name for service in host.status().services] == ["web"]
 
 
 def test_ports_and_urls_stay_when_a_service_is_replaced(host: Home) -> None:
