@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from labctl.errors import UnhealthyError
 from labctl.progress import Progress, Step
-from labctl.runtimes.kubernetes import unmade
+from labctl.runtimes.kubernetes import kinds, unmade
 from labctl.runtimes.kubernetes.kinds import Manifest
 from labctl.runtimes.kubernetes.namespace import Namespace
 from labctl.runtimes.kubernetes.seen import Seen, words_of_end, words_of_loss, words_of_waiting
@@ -57,6 +57,10 @@ class Bringing:
     begun_at: float = 0.0
     running_since: tuple[str, float] = field(default=("", 0.0))
     asked_at: float = 0.0
+    free_at: float = 0.0
+    """When the pod of what was declared before was last there, ending."""
+    tidied: str = ""
+    """The id of the one that was removed because nothing ran in it any more."""
     complaint: str = ""
 
 
@@ -89,7 +93,8 @@ def _advance(namespace: Namespace, each: Bringing, by_name: Mapping[str, Bringin
         return
     pod = namespace.pod(each.name)
     if pod is not None and (pod.digest != each.digest or pod.is_ending):
-        pod = None  # of what was declared before
+        _make_room(namespace, each, pod)
+        pod = None
     if pod is not None and _is_ready(each, pod) and _are_enough(namespace, each):
         each.state = "ready"
         progress(Step(name=each.label, state="done" if each.is_new else "unchanged"))
@@ -98,6 +103,18 @@ def _advance(namespace: Namespace, each: Bringing, by_name: Mapping[str, Bringin
     if each.why:
         each.state = "failed"
         progress(Step(name=each.label, state="failed", detail=each.why))
+
+
+def _make_room(namespace: Namespace, each: Bringing, before: Seen) -> None:
+    """Its successor is made when the pod of what was declared before is gone. From one without processes nothing is awaited:
+    a node may take a minute to tidy up after it.
+    """
+    if not before.is_ending:
+        return
+    each.free_at = time.monotonic()
+    if before.has_ended and each.tidied != before.uid:
+        each.tidied = before.uid
+        namespace.api.delete(kinds.path("Pod", namespace.name, before.name), grace_s=0)
 
 
 def _begin(namespace: Namespace, each: Bringing, by_name: Mapping[str, Bringing], progress: Progress) -> None:
@@ -173,7 +190,7 @@ def _unmade(namespace: Namespace, each: Bringing, waited: float) -> str:
     before = namespace.pod(each.name)
     if before is not None and before.is_lost(datetime.now(UTC)):
         return f"cannot be replaced: {words_of_loss(before)}"
-    return unmade.why(namespace, each.manifest, waited - namespace.grace_s(each.name))
+    return unmade.why(namespace, each.manifest, time.monotonic() - max(each.begun_at, each.free_at))
 
 
 def _sentence(namespace: Namespace, each: Bringing) -> str:
