@@ -21,11 +21,14 @@ from labctl.cli.options import (
 )
 from labctl.cli.steps import Steps
 from labctl.cli.table import Cell
-from labctl.errors import UsageError
+from labctl.errors import PreflightError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labctl.runtimes.base import Problem
     from labctl.sessions.context import Context
-    from labctl.sessions.up import UpRequest
+    from labctl.sessions.up import Prepared, UpRequest
     from labctl.sessions.view import SessionView
     from labctl.store.records import Session
 
@@ -136,6 +139,7 @@ def operators(ctx: Context, priority: int, *, wait: bool) -> int:
 
 
 def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
+    """What `up` would do; ends as it would when it would be refused."""
     from labctl.sessions.up import changes, prepare
 
     prepared = prepare(ctx, request)
@@ -144,7 +148,13 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
     if json:
         values = {"session": prepared.plan.session, "would": todo, "problems": [problem.what for problem in problems]}
         screen.answer_json(values | {"plan": prepared.plan.model_dump(mode="json", by_alias=True)})
-        return
+    else:
+        _print_dry_run(prepared, todo, problems, f"labctl up {request.lab}")
+    if problems:
+        raise typer.Exit(PreflightError.exit_code)
+
+
+def _print_dry_run(prepared: Prepared, todo: Sequence[str], problems: Sequence[Problem], again: str) -> None:
     plan = prepared.plan
     screen.line(Cell(f"{plan.session} on {prepared.runtime.name}, profile {plan.profile}", "bold"))
     for line in todo or ["nothing: it already runs as planned"]:
@@ -152,7 +162,7 @@ def _dry_run(ctx: Context, request: UpRequest, *, json: bool) -> None:
     for problem in problems:
         screen.line(Cell(f"  ✗ {problem.what}", "red"))
         screen.hint(problem.hint)
-    screen.hint(f"labctl up {request.lab}    do it")
+    screen.hint(f"{again}    {'once that is mended' if problems else 'do it'}")
 
 
 def _print(ctx: Context, seen: SessionView, *, is_new: bool) -> None:

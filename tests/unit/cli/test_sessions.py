@@ -16,6 +16,7 @@ import pytest
 from labctl.settings import Settings
 from labctl.store.records import Session, SessionState
 from labctl.store.store import Store
+from tests.conftest import LAB
 
 WriteLab = Callable[..., Path]
 
@@ -136,6 +137,17 @@ def test_up_of_another_learners_session_by_two_names_is_refused(known: Callable[
     result = labctl("up", "small-lab--ada", "--learner", "bob", "--dry-run")
     assert (result.returncode, "is ada's, not bob's" in result.stderr) == (2, True)
     assert labctl("up", "small-lab--ada", "--learner", "Ada", "--dry-run").returncode == 0
+
+
+def test_a_dry_run_of_what_would_be_refused_says_so_and_ends_as_up_does(home: Path, write_lab: WriteLab) -> None:
+    write_lab(text=LAB.replace("memory: 64MiB", "memory: 900TiB"))
+    result = labctl("up", "small-lab", "--dry-run")
+    assert result.returncode == labctl("up", "small-lab").returncode == 4
+    assert "small-lab needs 921600 GiB of memory" in result.stdout
+    assert "once that is mended" in result.stderr
+    told = labctl("up", "small-lab", "--dry-run", "--json")
+    assert told.returncode == 4
+    assert "921600 GiB" in json.loads(told.stdout)["problems"][0]
 
 
 def test_reset_answers_in_json(known: Callable[..., Session]) -> None:
