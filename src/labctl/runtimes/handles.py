@@ -52,9 +52,5 @@ def own_environment(folder: SessionFolder) -> dict[str, str]:
 
 
 def complete(handle: Handle, folder: SessionFolder) -> Mapping[str, Any]:
-    """What the session's folder holds, which every `up` writes before it starts anything; `handle` where that is gone.
-
-    The two differ when `up` of a changed lab did not get to its end.
-    """
-    known = read_json(folder.handle)
-    return known if "services" in known else handle
+    """`handle`, or the one in the session's folder when it holds only the session's id."""
+    return handle if "services" in handle else {**read_json(folder.handle), **handle}

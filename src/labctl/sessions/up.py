@@ -228,7 +228,9 @@ def _give_back_the_rest(ctx: Context, prepared: Prepared) -> None:
 
 
 def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
-    """The session as STARTING, with a handle that `down` can use should this process die now."""
+    """The session as STARTING. What `up` has come to, should it fail or die, the session's folder says: the handle only
+    names it.
+    """
     plan, before = prepared.plan, prepared.before
     live = before if before and before.live else None
     now = ctx.now()
@@ -248,7 +250,7 @@ def _session(ctx: Context, request: UpRequest, prepared: Prepared) -> Session:
         created_at=live.created_at if live else now,
         expires_at=expires,
         idle_timeout_s=_idle_timeout_s(ctx, request, live),
-        handle=_handle(live, plan.session),
+        handle={"session": plan.session},
         gpus=tuple(asdict(gpu) for gpu in held),
         place=ctx.place,
         claimed_by=before.claimed_by if before else "",  # ended or not, what lies in it is theirs
